@@ -32,7 +32,7 @@ _HOMES = {
     "TenfoldError": "tenfold.errors",
 }
 
-__all__ = [*_HOMES, "__version__"]  # noqa: PLE0604 - the names are strings in a dict
+__all__ = [*_HOMES, "__version__"]
 
 
 def __getattr__(name: str) -> Any:

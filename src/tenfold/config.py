@@ -98,7 +98,9 @@ class Config:
         _require(0 <= self.momentum < 1, "momentum", self.momentum, "at least 0 and below 1")
         _require(self.weight_decay >= 0, "weight_decay", self.weight_decay, "0 or more")
         _require(0 <= self.warmup < 1, "warmup", self.warmup, "at least 0 and below 1")
-        _require(0 <= self.label_smoothing < 1, "label_smoothing", self.label_smoothing, "at least 0, below 1")
+        _require(
+            0 <= self.label_smoothing < 1, "label_smoothing", self.label_smoothing, "at least 0, below 1"
+        )
         _require(self.patience >= 0, "patience", self.patience, "0 or more")
         _require(self.seed >= 0, "seed", self.seed, "0 or more")
         if self.image_size is not None:

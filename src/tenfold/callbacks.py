@@ -1,0 +1,179 @@
+"""What happens between the steps of a training run, as Keras callbacks.
+
+`Progress` turns Keras' calls into `Moment`s that any listener can draw; it prints nothing itself.
+"""
+
+import csv
+import io
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras
+import numpy as np
+
+from tenfold.errors import GateError
+from tenfold.runs import Run
+
+
+@dataclass(frozen=True)
+class Moment:
+    """Where a training run stands.
+
+    Attributes:
+        epoch: the running epoch, from 1.
+        epochs: how many are planned.
+        step: steps done in this epoch.
+        steps: steps an epoch.
+        images_per_second: training speed of this epoch so far, validation left out.
+        seconds: since training began.
+        seconds_left: estimate for the whole rest of the run, validation included; None until known.
+        metrics: loss and accuracy so far; at an epoch's end val_loss and val_accuracy too, where there
+            is a validation split, and learning_rate.
+        best: the best value of the monitored metric so far; None before the first validation.
+        epoch_ended: True once an epoch, with its final metrics.
+    """
+
+    epoch: int
+    epochs: int
+    step: int
+    steps: int
+    images_per_second: float
+    seconds: float
+    seconds_left: float | None
+    metrics: dict[str, float] = field(default_factory=dict)
+    best: float | None = None
+    epoch_ended: bool = False
+
+
+class Best(keras.callbacks.Callback):
+    """Remembers the weights of the best epoch, and hands them on as soon as they are found.
+
+    Args:
+        monitor: "val_accuracy", "val_loss", or "last" for whichever epoch came last. Without a validation
+            split every epoch counts as the last.
+        keep: called with the model after every epoch that is the best so far.
+    """
+
+    def __init__(self, monitor: str, keep: Callable[[keras.Model], None]):
+        super().__init__()
+        self.monitor = monitor
+        self.keep = keep
+        self.value: float | None = None
+        self.epoch = 0
+        self.weights: list[np.ndarray] | None = None
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        value = (logs or {}).get("val_accuracy" if self.monitor == "last" else self.monitor)
+        better = (
+            value is None
+            or self.value is None
+            or self.monitor == "last"
+            or (value < self.value if self.monitor == "val_loss" else value > self.value)
+        )
+        if better:
+            self.value, self.epoch = value, epoch + 1
+            self.weights = self.model.get_weights()
+            self.keep(self.model)
+
+
+class Progress(keras.callbacks.Callback):
+    """Tells a listener where the run stands, a few times a second at most, and keeps the history.
+
+    Args:
+        run: its history.csv is rewritten after every epoch.
+        images: pictures an epoch.
+        batch_size: pictures a step.
+        best: whose value and epoch are reported.
+        listen: receives the moments.
+    """
+
+    interval = 0.25  # seconds between two moments within an epoch
+
+    def __init__(self, run: Run, images: int, batch_size: int, best: Best, listen: Callable[[Moment], None]):
+        super().__init__()
+        self.run = run
+        self.images = images
+        self.batch_size = batch_size
+        self.best = best
+        self.listen = listen
+        self.history: list[dict[str, Any]] = []
+        self.trained = 0.0  # seconds of training alone, over all finished epochs
+        self.last_told = 0.0
+        self.start = time.perf_counter()
+
+    def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
+        self.start = time.perf_counter()
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        self.epoch_start = self.epoch_trained = time.perf_counter()
+        self.epoch = epoch
+        self.step = 0
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        now = self.epoch_trained = time.perf_counter()
+        self.step = batch + 1
+        if now - self.last_told >= self.interval:
+            self.last_told = now
+            self.listen(self._moment(logs or {}))
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        self.trained += self.epoch_trained - self.epoch_start
+        metrics = {**(logs or {}), "learning_rate": float(self.model.optimizer.learning_rate)}
+        moment = self._moment(metrics, ended=True)
+        row = {"epoch": epoch + 1, "seconds": moment.seconds, "images_per_second": moment.images_per_second}
+        self.history.append(row | {name: float(value) for name, value in metrics.items()})
+        text = io.StringIO()
+        writer = csv.DictWriter(text, fieldnames=list(self.history[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows([{k: f"{v:.6g}" for k, v in line.items()} for line in self.history])
+        self.run.write("history.csv", text.getvalue())
+        self.listen(moment)
+
+    @property
+    def images_per_second(self) -> float:
+        """Training speed over all finished epochs, validation left out."""
+        return len(self.history) * self.images / self.trained if self.trained else 0.0
+
+    def _moment(self, metrics: dict[str, float], ended: bool = False) -> Moment:
+        now = time.perf_counter()
+        steps = math.ceil(self.images / self.batch_size)
+        seen = min(self.step * self.batch_size, self.images)
+        seconds = self.epoch_trained - self.epoch_start
+        speed = seen / seconds if seconds else 0.0
+        planned = self.params["epochs"]
+        left = None
+        if ended:
+            left = (now - self.start) / (self.epoch + 1) * (planned - self.epoch - 1)
+        elif speed:
+            # What an epoch spends outside training (validation, saving) is known once one has ended.
+            outside = (self.epoch_start - self.start - self.trained) / self.epoch if self.epoch else 0.0
+            rest = self.images * (planned - self.epoch) - seen
+            left = rest / speed + outside * (planned - self.epoch)
+        return Moment(
+            epoch=self.epoch + 1,
+            epochs=planned,
+            step=self.step,
+            steps=steps,
+            images_per_second=speed,
+            seconds=now - self.start,
+            seconds_left=left,
+            metrics={name: float(value) for name, value in metrics.items()},
+            best=self.best.value,
+            epoch_ended=ended,
+        )
+
+
+class Diverged(keras.callbacks.Callback):
+    """Ends a run whose loss is no number any more, with advice instead of a useless model."""
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        loss = (logs or {}).get("loss", 0.0)
+        if not math.isfinite(loss):
+            rate = float(self.model.optimizer.learning_rate)
+            raise GateError(
+                f"Training diverged: the loss of epoch {epoch + 1} is {loss}. "
+                f"Lower --learning-rate (it was {rate:.3g} at that point)."
+            )

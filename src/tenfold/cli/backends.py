@@ -1,0 +1,34 @@
+"""Chooses the Keras backend. This must happen before anything imports Keras."""
+
+import importlib.util
+import os
+import sys
+
+from tenfold.errors import MissingExtraError, UsageError, unknown
+
+PACKAGES = ("torch", "tensorflow", "jax")
+"""The backends, each named as its package."""
+
+
+def choose(name: str = "auto") -> str:
+    """Sets the backend for this process and returns its name.
+
+    Args:
+        name: a backend, or "auto" for KERAS_BACKEND where set, else the default.
+
+    Raises:
+        UsageError: no such backend, or Keras already runs on another one.
+        MissingExtraError: the backend's package is not installed.
+    """
+    chosen = os.environ["KERAS_BACKEND"] if name == "auto" else name
+    if chosen not in PACKAGES:
+        raise UsageError(unknown("backend", chosen, PACKAGES))
+    if importlib.util.find_spec(chosen) is None:
+        raise MissingExtraError(
+            f"The {chosen} backend is not installed. Install it with: pip install 'tenfold[{chosen}]'"
+        )
+    if "keras" in sys.modules and sys.modules["keras"].backend.backend() != chosen:
+        running = sys.modules["keras"].backend.backend()
+        raise UsageError(f"Keras already runs on {running} in this process. Received: backend={chosen}")
+    os.environ["KERAS_BACKEND"] = chosen
+    return chosen

@@ -1,0 +1,91 @@
+"""Score a run on its validation or test pictures."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tyro
+
+from tenfold.cli import backends, faults
+from tenfold.cli.progress import percent
+
+_WIDEST_MATRIX = 20
+
+
+@dataclass(frozen=True)
+class Options:
+    """Score a run: loss, accuracy with its 95 % interval, top-k, precision, recall and F1 of every class.
+
+    The test split is for the end: every look at it is dated and counted in the run's ledger.
+    """
+
+    run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
+    """Folder of the run, for example runs/fast."""
+    split: Literal["validation", "test", "train"] = "validation"
+    """Which pictures to score on."""
+    topk: tuple[int, ...] = (3, 5)
+    """Also count pictures whose true class is among the K most probable."""
+    json: bool = False
+    """Print the scores as one JSON object."""
+    backend: Literal["auto", "torch", "tensorflow", "jax"] = "auto"
+    """Keras backend. `auto`: KERAS_BACKEND where set, else torch."""
+
+
+def run(options: Options) -> int:
+    """Evaluates, prints and renews the report."""
+    backends.choose(options.backend)
+    from tenfold import reporting, runs
+    from tenfold.prediction import Predictor
+
+    opened = runs.open_run(options.run)
+    with faults.logged(opened.path):
+        evaluation, looks = Predictor(opened).evaluate(options.split, top_k=options.topk)
+        if options.json:
+            print(json.dumps({**evaluation.to_dict(), "looks": looks}, ensure_ascii=False))
+        else:
+            print("\n".join([*lines(evaluation.to_dict()), *([looks] if looks else [])]))
+        page = reporting.report(opened)
+        if not options.json:
+            print(f"Report: {page}")
+    return 0
+
+
+def lines(scores: Mapping[str, Any]) -> list[str]:
+    """An evaluation as text for people, from what `<split>.json` holds."""
+    from tenfold.evaluation import sentence
+
+    shown = [sentence(scores), f"loss {scores['loss']:.4f}"]
+    shown += [f"top-{k} accuracy {percent(share)}" for k, share in scores["top_k"].items()]
+    shown += ["", *class_table(scores["report"]), ""]
+    if len(scores["class_names"]) <= _WIDEST_MATRIX:
+        shown += [*_matrix(scores["class_names"], scores["confusion"]), ""]
+    return shown
+
+
+def class_table(report: Mapping[str, Any]) -> list[str]:
+    """scikit-learn's classification report, from its dict form."""
+    left = max(len(name) for name in report)
+    columns = ("precision", "recall", "f1-score", "support")
+    table = [" " * left + "".join(f"{column:>11}" for column in columns)]
+    for name, row in report.items():
+        if not isinstance(row, Mapping):  # the accuracy, which has no columns
+            continue
+        if name == "macro avg":
+            table.append("")
+        numbers = "".join(f"{row[column]:>11.3f}" for column in columns[:3])
+        table.append(f"{name:>{left}}{numbers}{row['support']:>11,.0f}")
+    return table
+
+
+def _matrix(names: Sequence[str], rows: Sequence[Sequence[int]]) -> list[str]:
+    left = max(len(name) for name in names)
+    # Columns carry numbers, so that twenty classes fit a terminal; the rows say which is which.
+    width = max(2, *(len(str(count)) for row in rows for count in row)) + 1
+    head = "".join(f"{number:>{width}}" for number in range(len(names)))
+    body = [
+        f"{name:>{left}} {number:>2} " + "".join(f"{count:>{width}}" for count in row)
+        for number, (name, row) in enumerate(zip(names, rows, strict=True))
+    ]
+    return ["Confusion matrix: true classes down, predicted classes across", " " * (left + 4) + head, *body]

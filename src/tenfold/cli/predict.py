@@ -1,0 +1,135 @@
+"""Name what is on pictures: a table, JSON lines or CSV."""
+
+import contextlib
+import csv
+import io
+import json
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal, TextIO
+
+import tyro
+
+from tenfold.cli import backends, faults
+from tenfold.cli.progress import percent
+from tenfold.errors import DataError, ResourceError, UsageError
+
+if TYPE_CHECKING:
+    from tenfold.prediction import Prediction
+
+
+@dataclass(frozen=True)
+class Options:
+    """Name what is on pictures. A picture that cannot be read is named on stderr and skipped; exit code 3."""
+
+    run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
+    """Folder of the run, for example runs/fast."""
+    sources: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="SRC")]
+    """Files, folders and patterns such as 'photos/*.jpg'."""
+    topk: int = 3
+    """How many classes to list for each picture."""
+    format: Literal["table", "json", "jsonl", "csv"] = "table"
+    """`json` and `jsonl` are the same: one JSON object a line, one line a picture."""
+    output: Path | None = None
+    """File to write to, instead of the screen."""
+    backend: Literal["auto", "torch", "tensorflow", "jax"] = "auto"
+    """Keras backend. `auto`: KERAS_BACKEND where set, else torch."""
+
+
+def run(options: Options) -> int:
+    """Predicts and writes; 3 where any picture failed."""
+    if not options.sources:
+        raise UsageError("Nothing to predict. Expected pictures too: tenfold predict RUN cat.jpg photos/")
+    backends.choose(options.backend)
+    from tenfold import runs
+    from tenfold.prediction import Failure, Predictor
+
+    opened = runs.open_run(options.run)
+    failed = 0
+
+    def good() -> Iterator["Prediction"]:
+        nonlocal failed
+        for item in predictor.files(options.sources, top=options.topk):
+            if isinstance(item, Failure):
+                failed += 1
+                faults.say(item.reason)
+            else:
+                yield item
+
+    with faults.logged(opened.path):
+        predictor = Predictor(opened)
+        with _target(options.output) as file:
+            write(good(), options.format, file)
+    return DataError.exit_code if failed else 0
+
+
+@contextlib.contextmanager
+def _target(path: Path | None) -> Iterator[TextIO]:
+    """Where results go: the screen, or a file that appears only when it is complete."""
+    if path is None:
+        yield sys.stdout
+        return
+    temporary = path.with_name(f".{os.getpid()}-{path.name}")
+    try:
+        with open(temporary, "w", encoding="utf-8", newline="") as file:
+            yield file
+        os.replace(temporary, path)
+    except OSError as error:
+        raise ResourceError(f"Cannot write {path}: {error.strerror}. Choose another --output.") from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def write(predictions: Iterator["Prediction"], form: str, file: TextIO) -> None:
+    """Writes predictions as they come, or as one table at the end.
+
+    Args:
+        predictions: in order.
+        form: "table", "json", "jsonl" or "csv".
+        file: takes the text.
+    """
+    if form == "table":
+        show(predictions, file)
+    elif form == "csv":
+        for number, item in enumerate(predictions):
+            if not number:
+                ranks = range(2, len(item.top) + 1)
+                more = [f"{what}_{rank}" for rank in ranks for what in ("label", "probability")]
+                file.write(_row(["path", "label", "confidence", *more]))
+            rest = [value for name, share in item.top[1:] for value in (name, f"{share:.6f}")]
+            file.write(_row([str(item.path), item.label, f"{item.confidence:.6f}", *rest]))
+    else:
+        for item in predictions:
+            file.write(json.dumps(_object(item), ensure_ascii=False) + "\n")
+
+
+def _row(cells: list[str]) -> str:
+    line = io.StringIO()
+    csv.writer(line, lineterminator="\n").writerow(cells)
+    return line.getvalue()
+
+
+def _object(item: "Prediction") -> dict[str, object]:
+    top = [{"label": name, "probability": round(share, 6)} for name, share in item.top]
+    return {"path": str(item.path), "label": item.label, "confidence": round(item.confidence, 6), "top": top}
+
+
+def show(predictions: Iterable["Prediction"], file: TextIO | None = None) -> None:
+    """Draws a table of predictions, as wide as the terminal, or as wide as need be where there is none."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table("picture", "label", "confidence", "then", box=None, pad_edge=False)
+    table.columns[0].overflow = "fold"
+    table.columns[2].justify = "right"
+    for item in predictions:
+        then = ", ".join(f"{name} {percent(share)}" for name, share in item.top[1:])
+        table.add_row(Text(str(item.path)), Text(item.label), percent(item.confidence), Text(then))
+    if table.row_count:
+        console = Console(file=file, highlight=False)
+        console.print(table, width=None if console.is_terminal else 1000)

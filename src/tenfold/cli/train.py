@@ -1,0 +1,149 @@
+"""Train a model: makes a run folder with model, scores and report."""
+
+import dataclasses
+import shlex
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import tyro
+
+from tenfold.cli import backends, faults, settings
+from tenfold.cli.options import value_of
+from tenfold.cli.progress import Progress, Style, duration, emit
+from tenfold.config import Config
+
+if TYPE_CHECKING:
+    from tenfold.runs import Run
+    from tenfold.training import Plan
+
+
+@dataclass(frozen=True)
+class Options:
+    """Train a model on CIFAR-10, or on any other set of small pictures.
+
+    Settings come from the recipe, then from --config, then from the options given here; the defaults below
+    already hold the first two.
+    """
+
+    source: Annotated[str | None, tyro.conf.Positional, tyro.conf.arg(metavar="DATA")] = None
+    """The same as --data."""
+    config_file: Annotated[str | None, tyro.conf.arg(name="config", metavar="FILE")] = None
+    """YAML file of settings, such as the config.yaml of a run."""
+    set: Annotated[
+        tuple[str, ...], tyro.conf.UseAppendAction, tyro.conf.arg(metavar="KEY=VALUE", help_behavior_hint="")
+    ] = ()
+    """Any setting by its name in config.yaml, for example augmentation.crop=2; may be repeated."""
+    name: str | None = None
+    """Name of the run folder. Default: the recipe's."""
+    runs: Path = Path("runs")
+    """Folder that holds all runs."""
+    exist_ok: bool = False
+    """Empty and reuse the run folder if it exists, instead of taking a new number."""
+    dry_run: bool = False
+    """Print the resolved settings, size and expected time, and stop."""
+    quiet: bool = False
+    """Print the result only."""
+    json: bool = False
+    """Print events as JSON lines on stdout; text for people goes to stderr."""
+    settings: tyro.conf.OmitArgPrefixes[Config] = dataclasses.field(default_factory=Config)
+
+
+def start(words: list[str]) -> Options:
+    """The options to start from: those of the recipe and config file named among the words."""
+    file = value_of(words, "config")
+    return Options(settings=settings.base(value_of(words, "recipe"), file))
+
+
+def resolve(options: Options) -> Config:
+    """The settings of the run, everything on the command line applied."""
+    config = options.settings
+    if options.source is not None:
+        config = dataclasses.replace(config, data=options.source)
+    return settings.apply(config, options.set)
+
+
+def run(options: Options) -> int:
+    """Trains, evaluates on the validation split and writes the report."""
+    config = resolve(options)
+    backends.choose(config.backend)
+    if options.dry_run:
+        return _dry_run(config, options)
+    style: Style = "json" if options.json else "quiet" if options.quiet else "human"
+    train(config, options.runs, options.name, options.exist_ok, style)
+    return 0
+
+
+def train(config: Config, runs: Path, name: str | None, exist_ok: bool, style: Style) -> "Run":
+    """What `tenfold train` does after its options are read: train, evaluate, report, say what comes next."""
+    from tenfold import datasets, training
+    from tenfold.datasets import catalogue
+
+    command = shlex.join(["tenfold", *sys.argv[1:]])
+    with Progress(style, config.monitor) as progress:
+        if config.data in catalogue.NAMES:
+            # A data set known by name may have to be downloaded first, which only happens here, in sight.
+            datasets.find(config.data, image_size=config.image_size, progress=progress.download)
+        made = training.train(
+            config, runs=runs, name=name, exist_ok=exist_ok, command=command, listen=progress
+        )
+    with faults.logged(made.path):
+        summarise(made, style, progress)
+    return made
+
+
+def summarise(run: "Run", style: Style, progress: Progress) -> None:
+    """Prints the validation scores where there are any, writes the report and says what comes next."""
+    from tenfold import reporting
+    from tenfold.cli.evaluate import class_table
+    from tenfold.evaluation import sentence
+
+    def say(text: str) -> None:
+        progress.console.print(text, markup=False)
+
+    scores = run.scores("validation")
+    if scores and style != "quiet":
+        say("\n".join(["", *class_table(scores["report"]), ""]))
+    say(sentence(scores) if scores else "No validation split, so no validation score.")
+    page = reporting.report(run)
+    following = f"tenfold evaluate {shlex.quote(str(run.path))} --split test"
+    say(f"Run:    {run.path}\nReport: {page}")
+    if style != "quiet":
+        say(f"Next:   {following}")
+    if style == "json":
+        emit("done", run=str(run.path), report=str(page), validation=scores, next=following)
+
+
+def _dry_run(config: Config, options: Options) -> int:
+    from tenfold import training
+    from tenfold.config import to_yaml
+
+    plan = training.plan(config)
+    if options.json:
+        emit("plan", **_facts(plan))
+        return 0
+    print(to_yaml(plan.config))
+    names = [*plan.class_names[:20], *(["..."] if len(plan.class_names) > 20 else [])]
+    for name, value in {
+        "data": f"{plan.source.location} ({plan.source.kind})",
+        "pictures": ", ".join(f"{count:,} {split}" for split, count in plan.counts.items()),
+        "picture size": " x ".join(map(str, plan.image_shape)),
+        "classes": f"{len(plan.class_names)}: {', '.join(names)}",
+        "parameters": f"{plan.parameters:,}",
+        "FLOPs": f"{plan.flops:,} a picture, forward",
+        "precision": f"{plan.precision} ({plan.precision_reason})",
+        "speed": f"{plan.images_per_second:,.0f} images/s, probed",
+        "expected time": duration(plan.seconds),
+        "expected memory": f"{plan.memory_bytes / 2**30:.1f} GiB",
+    }.items():
+        print(f"{name + ':':<17}{value}")
+    return 0
+
+
+def _facts(plan: "Plan") -> dict[str, Any]:
+    facts = {field.name: getattr(plan, field.name) for field in dataclasses.fields(plan)}
+    return facts | {
+        "config": dataclasses.asdict(plan.config),
+        "source": {"kind": plan.source.kind, "location": plan.source.location},
+    }

@@ -1,0 +1,120 @@
+"""Where pictures come from: `find` a source by name or path, `load` one of its splits.
+
+A source is `cifar10` or `digits` by name, or a path: a folder of class folders, CIFAR's archives or
+folders in the Python and the binary version, parquet in the Hugging Face layout, or a NumPy archive.
+What a path holds is told by its content, not by its name.
+"""
+
+import dataclasses
+from pathlib import Path
+
+from tenfold.config import Config
+from tenfold.datasets import catalogue, cifar, folder, npz, parquet
+from tenfold.datasets.dataset import Dataset, Source, Split
+from tenfold.datasets.download import Progress
+from tenfold.errors import DataError, UsageError, unknown
+from tenfold.images import Fit
+
+__all__ = ["Dataset", "Source", "Split", "find", "load"]
+
+
+def find(
+    source: str | Path,
+    *,
+    image_size: int | None = None,
+    fit: Fit = "pad",
+    progress: Progress | None = None,
+) -> Source:
+    """What `source` is and which splits it has; no picture is read.
+
+    Args:
+        source: "cifar10", "digits" or a path. A name wins over a path; write ./cifar10 for a folder.
+        image_size: side in pixels, 8 to 256; default: the training pictures' own where all share one.
+        fit: how pictures that are not square become so.
+        progress: told about a download, should one be needed.
+
+    Raises:
+        UsageError: a name that does not exist, or settings out of range.
+        DataError: nothing usable there.
+
+    Example:
+        >>> find("digits").splits
+        ('train', 'test')
+    """
+    Config(image_size=image_size)  # checks the range, which is written there
+    if fit not in ("pad", "crop", "squash"):
+        raise UsageError(unknown("fit", str(fit), ("pad", "crop", "squash")))
+    if source in catalogue.NAMES:
+        return catalogue.find(str(source), image_size, fit, progress)
+    path = Path(source).expanduser()
+    if not path.exists():
+        raise _not_there(str(source))
+    if path.is_dir():
+        return _find_in_folder(path, image_size, fit)
+    return _find_in_file(path, image_size, fit)
+
+
+def load(
+    source: str | Path,
+    split: Split = "train",
+    *,
+    image_size: int | None = None,
+    fit: Fit = "pad",
+    progress: Progress | None = None,
+) -> Dataset:
+    """The pictures of one split; no other split's pictures are read.
+
+    Args:
+        source: as in `find`.
+        split: "train", "validation" or "test", out of the source's `splits`.
+        image_size: as in `find`.
+        fit: as in `find`.
+        progress: as in `find`.
+
+    Raises:
+        UsageError: a split that the source does not have, or as in `find`.
+        DataError: nothing usable there.
+
+    Example:
+        >>> load("digits", "test").images.shape
+        (359, 32, 32, 3)
+    """
+    found = find(source, image_size=image_size, fit=fit, progress=progress)
+    if split not in found.splits:
+        raise UsageError(unknown(f"split of {found.location}", str(split), found.splits))
+    data = found.read(split)
+    return dataclasses.replace(data, notes=found.notes + data.notes)
+
+
+def _find_in_folder(path: Path, image_size: int | None, fit: Fit) -> Source:
+    if cifar.home(path):
+        return cifar.find(path, image_size, fit)
+    if parquet.shards(path):
+        return parquet.find(path, image_size, fit)
+    return folder.find(path, image_size, fit)
+
+
+def _find_in_file(path: Path, image_size: int | None, fit: Fit) -> Source:
+    try:
+        with open(path, "rb") as file:
+            head = file.read(512)
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}.") from None
+    if head.startswith(b"PAR1"):
+        return parquet.find(path, image_size, fit)
+    if head.startswith((b"PK\3\4", b"\x93NUMPY")):
+        return npz.find(path, image_size, fit)
+    if head.startswith((b"\x1f\x8b", b"BZh", b"\xfd7zXZ")) or head[257:262] == b"ustar":
+        return cifar.find(path, image_size, fit)
+    raise DataError(
+        f"{path} is no data set. Expected a folder of class folders, a CIFAR archive (.tar.gz), parquet or "
+        f"npz. Received: {len(head)} bytes or more, beginning with {head[:12]!r}"
+    )
+
+
+def _not_there(source: str) -> DataError | UsageError:
+    if "/" in source or "\\" in source or "." in source:
+        return DataError(f"{source} does not exist. Expected a folder or file of pictures; check the path.")
+    return UsageError(
+        f"{unknown('data set', source, catalogue.NAMES)} A path to a folder or file does as well."
+    )

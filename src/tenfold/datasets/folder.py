@@ -1,0 +1,177 @@
+"""A folder of class folders, with or without folders for train, validation and test above them."""
+
+import os
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from tenfold.datasets.dataset import Dataset, Source, Split
+from tenfold.datasets.holdout import hold_out, note
+from tenfold.datasets.pictures import Shape, choose_shape, gather, sizes_of
+from tenfold.errors import DataError
+from tenfold.images import PICTURE_SUFFIXES, Fit
+
+SPLIT_WORDS: dict[str, Split] = {
+    "train": "train",
+    "training": "train",
+    "val": "validation",
+    "valid": "validation",
+    "validation": "validation",
+    "dev": "validation",
+    "test": "test",
+    "testing": "test",
+}
+"""What splits are called, in lower case."""
+
+_EXPECTED = "Expected one folder a class with pictures in it, or such folders below train, val and test"
+
+
+@dataclass(frozen=True)
+class _Pictures:
+    """Files of one split: paths below the source, in ascending order, and the label of each."""
+
+    paths: tuple[str, ...]
+    labels: np.ndarray
+
+    def rows(self, index: np.ndarray) -> "_Pictures":
+        return _Pictures(tuple(self.paths[i] for i in index), self.labels[index])
+
+
+def find(folder: Path, image_size: int | None = None, fit: Fit = "pad") -> Source:
+    """The source in `folder`.
+
+    Classes are the folder names of the training split in alphabetical order, and other splits are
+    matched to them by name. Hidden files and folders do not count. Where there is no test folder, a
+    tenth of the training pictures is held out by path.
+
+    Raises:
+        DataError: no class folders, fewer than two classes, or a class that only validation or test has.
+    """
+    ignored: Counter[str] = Counter()
+    notes: list[str] = []
+    listed = {
+        split: _classes(folder, place, ignored) for split, place in _split_folders(folder, notes).items()
+    }
+    for split in [split for split in listed if split != "train" and not any(listed[split].values())]:
+        # Contest sets bring test pictures without classes: nothing can be scored on them.
+        notes.append(f"Ignored the {split} folder: it holds no class folders with pictures.")
+        del listed[split]
+    empty = [name for name, paths in listed["train"].items() if not paths]
+    if empty:
+        notes.append(f"Ignored class folders without pictures: {', '.join(empty)}.")
+    class_names = tuple(name for name, paths in listed["train"].items() if paths)
+    _check_classes(folder, class_names, listed)
+    splits = {split: _pictures(classes, class_names) for split, classes in listed.items()}
+    if ignored:
+        kinds = ", ".join(f"{count} {suffix}" for suffix, count in ignored.most_common(5))
+        hint = " Save HEIC pictures as JPEG first." if {".heic", ".heif"} & ignored.keys() else ""
+        notes.append(f"Ignored {ignored.total():,} files that are no pictures of a class: {kinds}.{hint}")
+    if "test" not in splits:
+        everything = splits["train"]
+        train, test = hold_out(everything.labels, class_names, str(folder))
+        splits |= {"train": everything.rows(train), "test": everything.rows(test)}
+        notes.append(note(test, len(everything.labels)))
+
+    shapes: list[Shape] = []
+
+    def read(split: Split) -> Dataset:
+        if not shapes:
+            sizes = sizes_of(folder / path for path in splits["train"].paths)
+            shapes.append(choose_shape(sizes, image_size, fit))
+        pictures = splits[split]
+        files = (folder / path for path in pictures.paths)
+        return gather(files, pictures.labels, pictures.paths, class_names, split, shapes[0])
+
+    order: tuple[Split, ...] = ("train", "validation", "test")
+    return Source(
+        "folder", str(folder), class_names, tuple(s for s in order if s in splits), read, tuple(notes)
+    )
+
+
+def _split_folders(folder: Path, notes: list[str]) -> dict[Split, Path]:
+    """The folder of each split; `folder` itself is the training split where it holds the classes."""
+    found: dict[Split, Path] = {}
+    others = []
+    for child in _folders(folder):
+        split = SPLIT_WORDS.get(child.name.lower())
+        if split is None:
+            others.append(child.name)
+        elif split in found:
+            raise DataError(
+                f"{folder} has two folders for {split}: {found[split].name} and {child.name}. Keep one."
+            )
+        else:
+            found[split] = child
+    if not found:
+        return {"train": folder}
+    if "train" not in found:
+        raise DataError(
+            f"{folder} has a folder {next(iter(found.values())).name} but none named train. "
+            f"{_EXPECTED}; put the training classes into train."
+        )
+    if others:
+        notes.append(f"Ignored folders beside train: {', '.join(others[:5])}.")
+    return found
+
+
+def _folders(folder: Path) -> list[Path]:
+    try:
+        children = sorted(folder.iterdir())
+    except PermissionError:
+        raise DataError(f"{folder} may not be read. Give yourself the right: chmod u+rx.") from None
+    return [child for child in children if child.is_dir() and not child.name.startswith(".")]
+
+
+def _classes(source: Path, folder: Path, ignored: Counter[str]) -> dict[str, list[str]]:
+    """For each class folder, the pictures in it at any depth, as paths below `source`."""
+    classes = {}
+    for child in _folders(folder):
+        classes[child.name] = sorted(path.relative_to(source).as_posix() for path in _files(child, ignored))
+    for entry in folder.iterdir():
+        if entry.is_file() and not entry.name.startswith("."):
+            ignored["beside the class folders"] += 1
+    return classes
+
+
+def _files(folder: Path, ignored: Counter[str]) -> list[Path]:
+    files = []
+    for place, folders, names in os.walk(folder, onerror=_refuse):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in names:
+            suffix = os.path.splitext(name)[1].lower()
+            if suffix in PICTURE_SUFFIXES and not name.startswith("."):
+                files.append(Path(place, name))
+            elif not name.startswith("."):
+                ignored[suffix or "without ending"] += 1
+    return files
+
+
+def _refuse(error: OSError) -> None:
+    raise DataError(
+        f"{error.filename} cannot be listed: {error.strerror}. Give yourself the right: chmod u+rx."
+    )
+
+
+def _check_classes(
+    folder: Path, class_names: tuple[str, ...], listed: dict[Split, dict[str, list[str]]]
+) -> None:
+    if not class_names:
+        raise DataError(f"{folder} holds no class folders with pictures. {_EXPECTED}.")
+    if len(class_names) == 1:
+        raise DataError(
+            f"{folder} has one class only: {class_names[0]}. {_EXPECTED}, for two classes or more."
+        )
+    for split, classes in listed.items():
+        strange = [name for name, paths in classes.items() if paths and name not in class_names]
+        if strange and split != "train":
+            raise DataError(
+                f"{folder}: {split} has classes that train lacks: {', '.join(strange[:5])}. Expected names "
+                f"out of {', '.join(class_names[:10])}; rename the folders or add training pictures."
+            )
+
+
+def _pictures(classes: dict[str, list[str]], class_names: tuple[str, ...]) -> _Pictures:
+    rows = [(path, label) for label, name in enumerate(class_names) for path in classes.get(name, ())]
+    return _Pictures(tuple(path for path, _ in rows), np.array([label for _, label in rows], np.int64))

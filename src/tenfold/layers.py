@@ -1,0 +1,97 @@
+"""Layers that Keras lacks or does slowly, and the two layouts a network can be built in.
+
+`channels_last` is Keras' own layout and the portable one: stock Keras layers only, opens anywhere.
+`channels_first` is the training layout of the torch backend: Keras' torch backend copies a channels_last
+tensor before every convolution and pool, but passes channels_first ones through untouched. Pictures
+that arrive as (n, height, width, 3) become (n, 3, height, width) by a change of strides alone, so in memory
+the channels still lie last, which is what the processor's convolutions want.
+The weights of both are the same arrays in the same order.
+"""
+
+from typing import Any, Literal
+
+import keras
+import numpy as np
+
+DataFormat = Literal["channels_last", "channels_first"]
+
+
+def training_format() -> DataFormat:
+    """The layout that trains fastest under the running Keras backend."""
+    return "channels_first" if keras.backend.backend() == "torch" else "channels_last"
+
+
+def pictures(
+    image_shape: tuple[int, int, int], data_format: DataFormat, *, scale: float, offset: float
+) -> Any:
+    """The start of every network: pixels 0..255, channels last, brought to `pixel * scale + offset`.
+
+    Args:
+        image_shape: (height, width, 3).
+        data_format: layout of the layers that follow.
+
+    Returns:
+        The Keras input and the tensor to go on from.
+    """
+    inputs = keras.Input(image_shape, name="image")
+    x = inputs
+    if data_format == "channels_first":
+        x = keras.layers.Permute((3, 1, 2), name="layout")(x)
+    return inputs, keras.layers.Rescaling(scale, offset, name="scaling")(x)
+
+
+def batch_normalization(data_format: DataFormat, **options: Any) -> keras.layers.BatchNormalization:
+    """Keras' batch norm, or its fused twin where the layout is torch's training layout."""
+    if data_format == "channels_first":
+        return FusedBatchNormalization(axis=1, **options)
+    return keras.layers.BatchNormalization(**options)
+
+
+@keras.saving.register_keras_serializable("tenfold")
+class FusedBatchNormalization(keras.layers.BatchNormalization):
+    """Batch norm through torch's own kernel: one pass over memory where Keras makes several.
+
+    Same weights, same output as `keras.layers.BatchNormalization` within rounding; torch backend, axis 1.
+    The moving variance is torch's unbiased estimate, n / (n - 1) of Keras' for n values a channel.
+    """
+
+    def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
+        if inputs.device.type == "meta":  # Keras only asks for the shape
+            return super().call(inputs, training=training, mask=mask)
+        import torch
+
+        return torch.nn.functional.batch_norm(
+            inputs,
+            self.moving_mean.value,
+            self.moving_variance.value,
+            self.gamma.value if self.scale else None,
+            self.beta.value if self.center else None,
+            training=bool(training) and self.trainable,
+            momentum=1 - self.momentum,
+            eps=self.epsilon,
+        )
+
+
+def whitening(images: np.ndarray, size: int = 2, epsilon: float = 5e-4) -> tuple[np.ndarray, np.ndarray]:
+    """Kernel and bias of a convolution that decorrelates small patches of the training pictures.
+
+    Its filters are the eigenvectors of the patches' covariance over the roots of their eigenvalues, with
+    both signs, as in Page's "How to Train Your ResNet" and Jordan's airbench (arXiv:2404.00498). The bias
+    takes the patches' mean away.
+
+    Args:
+        images: (n, height, width, channels), scaled as the convolution sees them; a few thousand suffice.
+        size: side of a patch in pixels.
+        epsilon: added to the eigenvalues, so that empty directions are not blown up.
+
+    Returns:
+        kernel float32 (size, size, channels, 2 * size * size * channels) and bias float32 (its last axis,).
+    """
+    windows = np.lib.stride_tricks.sliding_window_view(images, (size, size), axis=(1, 2))
+    patches = windows.transpose(0, 1, 2, 4, 5, 3).reshape(-1, size * size * images.shape[-1])  # h, w, channel
+    mean = patches.mean(axis=0, dtype=np.float64)
+    values, vectors = np.linalg.eigh(np.cov(patches.T))
+    half = vectors / np.sqrt(values + epsilon)  # (patch, filter)
+    filters = np.concatenate([half, -half], axis=1)
+    kernel = filters.reshape(size, size, images.shape[-1], -1)
+    return kernel.astype(np.float32), (-mean @ filters).astype(np.float32)

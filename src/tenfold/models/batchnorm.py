@@ -1,0 +1,31 @@
+"""The classic with batch norm: three convolutions of 64, 128, 256 filters and two dropped-out dense layers."""
+
+import keras
+
+from tenfold import layers
+
+
+def batchnorm(
+    image_shape: tuple[int, int, int],
+    classes: int,
+    *,
+    data_format: layers.DataFormat = "channels_last",
+    width: int = 64,
+    dropout: float = 0.5,
+) -> keras.Model:
+    """(conv - batch norm - pool) three times, dense 256, dense 128, softmax: 1,455,626 parameters.
+
+    `width` is the filters of the first block and doubles with each; `dropout` follows each dense layer.
+    """
+    inputs, x = layers.pictures(image_shape, data_format, scale=1 / 255, offset=0)
+    for filters in (width, 2 * width, 4 * width):
+        x = keras.layers.Conv2D(filters, 3, padding="same", activation="relu", data_format=data_format)(x)
+        x = layers.batch_normalization(data_format)(x)
+        x = keras.layers.MaxPooling2D(2, data_format=data_format)(x)
+    x = keras.layers.Flatten(data_format=data_format)(x)
+    x = keras.layers.Dense(256, activation="relu")(x)
+    x = keras.layers.Dropout(dropout)(x)
+    x = keras.layers.Dense(128, activation="relu")(x)
+    x = keras.layers.Dropout(dropout)(x)
+    outputs = keras.layers.Dense(classes, activation="softmax", dtype="float32", name="probabilities")(x)
+    return keras.Model(inputs, outputs, name="batchnorm")

@@ -1,0 +1,28 @@
+"""The classic of TensorFlow's own tutorial: 32 - 64 - 64, no padding, one dense layer."""
+
+import keras
+
+from tenfold import layers
+
+
+def compact(
+    image_shape: tuple[int, int, int],
+    classes: int,
+    *,
+    data_format: layers.DataFormat = "channels_last",
+    width: int = 32,
+) -> keras.Model:
+    """conv 32 - pool - conv 64 - pool - conv 64 - dense 64 - softmax: 122,570 parameters.
+
+    All convolutions are 3x3, valid, ReLU; `width` scales their filters (32 gives 32, 64, 64).
+    """
+    inputs, x = layers.pictures(image_shape, data_format, scale=1 / 255, offset=0)
+    x = keras.layers.Conv2D(width, 3, activation="relu", data_format=data_format)(x)
+    x = keras.layers.MaxPooling2D(2, data_format=data_format)(x)
+    x = keras.layers.Conv2D(2 * width, 3, activation="relu", data_format=data_format)(x)
+    x = keras.layers.MaxPooling2D(2, data_format=data_format)(x)
+    x = keras.layers.Conv2D(2 * width, 3, activation="relu", data_format=data_format)(x)
+    x = keras.layers.Flatten(data_format=data_format)(x)
+    x = keras.layers.Dense(64, activation="relu")(x)
+    outputs = keras.layers.Dense(classes, activation="softmax", dtype="float32", name="probabilities")(x)
+    return keras.Model(inputs, outputs, name="compact")

@@ -1,0 +1,23 @@
+"""The classic of one convolution: 12 filters, a pool, a dense layer of 128."""
+
+import keras
+
+from tenfold import layers
+
+
+def tiny(
+    image_shape: tuple[int, int, int],
+    classes: int,
+    *,
+    data_format: layers.DataFormat = "channels_last",
+    filters: int = 12,
+    units: int = 128,
+) -> keras.Model:
+    """conv `filters` 3x3 same - pool - flatten - dense `units` - softmax: 394,970 parameters for CIFAR-10."""
+    inputs, x = layers.pictures(image_shape, data_format, scale=1 / 255, offset=0)
+    x = keras.layers.Conv2D(filters, 3, padding="same", activation="relu", data_format=data_format)(x)
+    x = keras.layers.MaxPooling2D(2, data_format=data_format)(x)
+    x = keras.layers.Flatten(data_format=data_format)(x)
+    x = keras.layers.Dense(units, activation="relu")(x)
+    outputs = keras.layers.Dense(classes, activation="softmax", dtype="float32", name="probabilities")(x)
+    return keras.Model(inputs, outputs, name="tiny")

@@ -1,0 +1,168 @@
+"""Train, validation and test: cut honestly, recorded with hashes, and the one door to the test pictures."""
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tenfold import datasets, runs
+from tenfold.config import Config
+from tenfold.errors import DataError
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a training run sees.
+
+    Attributes:
+        source: where the pictures come from.
+        train: the pictures to learn from.
+        validation: the pictures to choose by, or None where all are trained on.
+        origin: how the validation split came to be, in plain words.
+    """
+
+    source: datasets.Source
+    train: datasets.Dataset
+    validation: datasets.Dataset | None
+    origin: str
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Pictures by split."""
+        held = {} if self.validation is None else {"validation": len(self.validation)}
+        return {"train": len(self.train), **held}
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the readers noticed, each sentence once."""
+        held = () if self.validation is None else self.validation.notes
+        return tuple(dict.fromkeys((*self.source.notes, *self.train.notes, *held)))
+
+
+def hold_out(labels: np.ndarray, share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Holds back the same share of every class.
+
+    Args:
+        labels: int (n,).
+        share: of the pictures to hold back, above 0 and below 1.
+        seed: the same seed holds back the same pictures.
+
+    Returns:
+        Sorted int indices of the kept and of the held-back pictures.
+
+    Raises:
+        DataError: a class has too few pictures for that.
+    """
+    from sklearn.model_selection import train_test_split
+
+    try:
+        kept, held = train_test_split(
+            np.arange(len(labels)), test_size=share, random_state=seed, stratify=labels
+        )
+    except ValueError as error:
+        smallest = int(np.bincount(labels)[np.unique(labels)].min())
+        raise DataError(
+            f"Cannot hold back {share:.0%} of every class for validation: the smallest class has {smallest} "
+            f"of {len(labels)} pictures. Add pictures, change --val-split, or train on all with --val-split 0."
+        ) from error
+    return np.sort(kept), np.sort(held)
+
+
+def read(config: Config) -> Parts:
+    """The training and validation pictures for some settings; the test pictures stay unread.
+
+    A source with a validation split of its own is taken at its word. Otherwise a stratified share of the
+    training pictures is held back, as `config.val_split` and `config.seed` say.
+    """
+    source = datasets.find(config.data, image_size=config.image_size, fit=config.fit)
+    train = source.read("train")
+    if "validation" in source.splits:
+        return Parts(source, train, source.read("validation"), "validation split of the data's own")
+    if not config.val_split:
+        return Parts(source, train, None, "none: all training pictures are trained on")
+    kept, held = hold_out(train.labels, config.val_split, config.seed)
+    origin = (
+        f"{config.val_split:.0%} of every class of the training pictures, held back with seed {config.seed}"
+    )
+    return Parts(source, train.subset(kept), train.subset(held), origin)
+
+
+def record(parts: Parts, config: Config) -> dict[str, Any]:
+    """What `splits.json` holds: counts and hashes of each part, and the ids of the validation pictures."""
+    entries = {"train": {"count": len(parts.train), "sha256": fingerprint(parts.train)}}
+    if parts.validation is not None:
+        entries["validation"] = {
+            "count": len(parts.validation),
+            "sha256": fingerprint(parts.validation),
+            "ids": list(parts.validation.ids),
+        }
+    return {"seed": config.seed, "val_split": config.val_split, "origin": parts.origin, "splits": entries}
+
+
+def fingerprint(dataset: datasets.Dataset) -> str:
+    """SHA-256 over pictures, labels, class names and ids: the same exactly when the data are."""
+    digest = hashlib.sha256(repr((dataset.images.shape, tuple(dataset.class_names))).encode())
+    digest.update(np.ascontiguousarray(dataset.images))
+    digest.update(np.ascontiguousarray(dataset.labels, dtype=np.int64))
+    digest.update("\0".join(dataset.ids).encode())
+    return digest.hexdigest()
+
+
+def open_split(run: runs.Run, split: str) -> datasets.Dataset:
+    """The training or validation pictures of a run, read again and checked against their recorded hash.
+
+    Raises:
+        DataError: the run has no such split, or the data have changed since.
+    """
+    entry = run.splits["splits"].get(split)
+    if entry is None:
+        raise DataError(
+            f"{run.path} has no {split} split: {run.splits['origin']}. Use --split test or train."
+        )
+    parts = read(_settings(run))
+    part = parts.train if split == "train" else parts.validation
+    if part is None or fingerprint(part) != entry["sha256"]:
+        raise DataError(
+            f"The {split} pictures of {run.config.data} are not those {run.path} was trained with. "
+            f"Expected {entry['count']:,} pictures with SHA-256 {entry['sha256'][:12]}... Restore them, or train anew."
+        )
+    return part
+
+
+def open_test(run: runs.Run) -> tuple[datasets.Dataset, str]:
+    """Loads the test pictures of a run's data and writes the look into the run's ledger.
+
+    This is the one place in Tenfold that reads a test split.
+
+    Returns:
+        The test pictures, and a sentence that says how often this test set has been looked at.
+
+    Raises:
+        DataError: the data have no test pictures, or other classes than the run.
+    """
+    config = _settings(run)
+    source = datasets.find(config.data, image_size=config.image_size, fit=config.fit)
+    if "test" not in source.splits:
+        raise DataError(f"{config.data} has no test pictures. Its splits: {', '.join(source.splits)}.")
+    test = source.read("test")
+    if tuple(test.class_names) != run.class_names:
+        raise DataError(
+            f"The classes of {config.data} have changed since {run.path} was trained. "
+            f"Expected: {', '.join(run.class_names)}. Received: {', '.join(test.class_names)}."
+        )
+    digest = fingerprint(test)
+    run.append("ledger.jsonl", {"split": "test", "pictures": len(test), "sha256": digest})
+    every = [look["sha256"] for other in runs.beside(run) for look in other.looks]
+    own = [look["sha256"] for look in run.looks]
+    return test, (
+        f"Look {own.count(digest)} of this run at this test set of {len(test):,} pictures; "
+        f"{every.count(digest)} in all by the runs in {run.path.parent}."
+    )
+
+
+def _settings(run: runs.Run) -> Config:
+    """The run's settings with the picture size that was found when it was trained."""
+    import dataclasses
+
+    return dataclasses.replace(run.config, image_size=run.data["image_size"])
