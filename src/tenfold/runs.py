@@ -4,7 +4,8 @@
       config.yaml        the resolved settings            command.txt   the command that made the run
       environment.json   versions, processor, threads     data.json     source, class names, sizes, hashes
       splits.json        which picture is in which split  model.keras   the kept model, preprocessing inside
-      history.csv        one line an epoch                events.jsonl  what happened when
+      history.csv        one line an epoch                summary.json  time, speed, size, best epoch
+      events.jsonl       what happened when
       validation.json    test.json                        scores of a split, with intervals
       predictions.parquet                                 one row a picture and split
       gallery/<split>.npz                                 some of the pictures, for the report
@@ -63,6 +64,11 @@ class Run:
     def splits(self) -> dict[str, Any]:
         """`splits.json`: seed, share, and for each split its count, hash and (for validation) picture ids."""
         return json.loads(self._text("splits.json"))
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """`summary.json`: seconds, images_per_second, parameters, flops, epochs, best_epoch, monitor."""
+        return json.loads(self._text("summary.json"))
 
     @property
     def class_names(self) -> tuple[str, ...]:
