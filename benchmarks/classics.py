@@ -16,7 +16,6 @@ import sys
 from pathlib import Path
 
 import results
-
 import tenfold
 from tenfold.runs import Run
 
@@ -32,10 +31,14 @@ ROWS = [
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--runs", type=Path, default=Path("runs/classics"), help="folder of the run folders")
     parser.add_argument("--only", nargs="*", help="recipes to train; default all")
-    parser.add_argument("--table", action="store_true", help="train nothing, write the table from what is there")
+    parser.add_argument(
+        "--table", action="store_true", help="train nothing, write the table from what is there"
+    )
     options = parser.parse_args()
     for recipe, _, _, seeds in ROWS:
         for seed in seeds:
@@ -60,7 +63,7 @@ def train_and_test(runs: Path, recipe: str, seed: int) -> None:
 def table(runs: Path) -> str:
     """The Markdown table over all finished runs."""
     lines = [
-        "| recipe | parameters | its README | bar | test accuracy | runs | training time | images/s | threads |",
+        "| recipe | parameters | its README | bar | test accuracy | runs | training | images/s | threads |",
         "|---|--:|--:|--:|--:|--:|--:|--:|--:|",
     ]
     for recipe, readme, bar, seeds in ROWS:
@@ -74,18 +77,19 @@ def table(runs: Path) -> str:
         speed = statistics.median(run.summary["images_per_second"] for run in found)
         threads = found[0].environment["threads"]
         lines.append(
-            f"| `{recipe}` | {found[0].summary['parameters']:,} | {readme} | {bar:.1f} % | "
-            f"**{statistics.mean(scores):.2f} %**{spread} | {len(found)} | {seconds / 60:.1f} min | {speed:,.0f} | "
-            f"{threads} |"
+            f"| `{recipe}` | {found[0].summary['parameters']:,} | {readme} | {bar:.1f} % "
+            f"| **{statistics.mean(scores):.2f} %**{spread} | {len(found)} "
+            f"| {seconds / 60:.1f} min | {speed:,.0f} | {threads} |"
         )
     default = dataclasses.asdict(tenfold.recipe("fast"))["val_split"]
     return "\n".join(
         [
             *lines,
             "",
-            "Accuracy on the 10,000 test pictures, one plain view; mean and deviation over seeds. The classics "
-            f"train on all 50,000 pictures (`--val-split 0`), `fast` on {1 - default:.0%} of them with its best "
-            "epoch chosen on the rest. Times are medians, data loading left out, validation included.",
+            "Accuracy on the 10,000 test pictures, one plain view; mean and deviation over seeds. The "
+            f"classics train on all 50,000 pictures (`--val-split 0`), `fast` on {1 - default:.0%} of them "
+            "with its best epoch chosen on the rest. Training times are medians, loading left out, "
+            "validation included; where threads is 1, another job ran on the other core.",
         ]
     )
 

@@ -15,14 +15,6 @@ def test_find_reads_nothing_and_load_is_its_short_form():
     assert data.ids == source.read("test").ids
 
 
-def test_a_subset_keeps_names_and_ids_together():
-    data = load("digits", "test")
-    part = data.subset(data.labels.argsort()[::-1][:3])
-    assert len(part) == 3
-    assert part.labels.tolist() == [9, 9, 9]
-    assert data.ids.index(part.ids[0]) == data.labels.argsort()[-1]
-
-
 def test_notes_of_the_source_come_with_the_pictures(picture_folder):
     assert "held out" in load(picture_folder({"cat": 5, "dog": 5})).notes[0]
 

@@ -51,7 +51,7 @@ class ResourceError(TenfoldError):
     exit_code = 6
 
 
-class Stopped(TenfoldError):
+class Stopped(TenfoldError):  # noqa: N818 - it is no error of anyone's
     """The user or the system stopped the work; what was finished is saved.
 
     Args:

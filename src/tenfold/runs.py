@@ -84,7 +84,7 @@ class Run:
 
     @property
     def history(self) -> list[dict[str, float]]:
-        """One dict an epoch: epoch, seconds, images_per_second, learning_rate, loss, accuracy, val_loss, ..."""
+        """One dict an epoch: epoch, seconds, images_per_second, learning_rate, loss, accuracy, ..."""
         rows = csv.DictReader(io.StringIO(self._text("history.csv")))
         return [{name: float(value) for name, value in row.items() if value} for row in rows]
 

@@ -64,7 +64,7 @@ def hold_out(labels: np.ndarray, share: float, seed: int) -> tuple[np.ndarray, n
         smallest = int(np.bincount(labels)[np.unique(labels)].min())
         raise DataError(
             f"Cannot hold back {share:.0%} of every class for validation: the smallest class has {smallest} "
-            f"of {len(labels)} pictures. Add pictures, change --val-split, or train on all with --val-split 0."
+            f"of {len(labels)} pictures. Add pictures, change --val-split, or use --val-split 0 for none."
         ) from error
     return np.sort(kept), np.sort(held)
 
@@ -103,8 +103,8 @@ def record(parts: Parts, config: Config) -> dict[str, Any]:
 def fingerprint(dataset: datasets.Dataset) -> str:
     """SHA-256 over pictures, labels, class names and ids: the same exactly when the data are."""
     digest = hashlib.sha256(repr((dataset.images.shape, tuple(dataset.class_names))).encode())
-    digest.update(np.ascontiguousarray(dataset.images))
-    digest.update(np.ascontiguousarray(dataset.labels, dtype=np.int64))
+    digest.update(np.ascontiguousarray(dataset.images).data)
+    digest.update(np.ascontiguousarray(dataset.labels, dtype=np.int64).data)
     digest.update("\0".join(dataset.ids).encode())
     return digest.hexdigest()
 
@@ -125,7 +125,8 @@ def open_split(run: runs.Run, split: str) -> datasets.Dataset:
     if part is None or fingerprint(part) != entry["sha256"]:
         raise DataError(
             f"The {split} pictures of {run.config.data} are not those {run.path} was trained with. "
-            f"Expected {entry['count']:,} pictures with SHA-256 {entry['sha256'][:12]}... Restore them, or train anew."
+            f"Expected {entry['count']:,} pictures with SHA-256 {entry['sha256'][:12]}... "
+            "Restore them, or train anew."
         )
     return part
 

@@ -156,7 +156,8 @@ def train(
         listen(note)
     if parts.validation is None:
         listen(
-            "No validation split: early stopping and the choice of the best epoch are off; the last epoch is kept."
+            "No validation split: early stopping and the choice of the best epoch are off; "
+            "the last epoch is kept."
         )
     _record(run, settings, parts, reason, command)
     start = time.perf_counter()
@@ -234,6 +235,7 @@ def _resolve(settings: Config) -> tuple[Config, str]:
 
 def _set_up(settings: Config) -> None:
     machine.keep_memory()
+    models.spare_tensorflow()
     keras.utils.set_random_seed(settings.seed)
     if settings.backend == "torch" and "OMP_NUM_THREADS" not in os.environ:
         import torch
@@ -248,7 +250,7 @@ def _build(settings: Config, dataset: Dataset) -> keras.Model:
         len(dataset.class_names),
         data_format=layers.training_format(),
         precision=settings.precision,
-        **settings.model_options,
+        options=settings.model_options,
     )
     sample = np.random.default_rng(settings.seed).permutation(len(dataset))[:5000]
     models.prepare(model, dataset.images[sample])
@@ -272,7 +274,9 @@ def _callbacks(
     run: Run, settings: Config, parts: splits.Parts, listen: Listener
 ) -> tuple[callbacks.Best, callbacks.Progress]:
     def keep(model: keras.Model) -> None:
-        whole = models.twin(model, settings.model, data_format="channels_last", **settings.model_options)
+        whole = models.twin(
+            model, settings.model, data_format="channels_last", options=settings.model_options
+        )
         with run.replacing("model.keras") as path:
             whole.save(path)
 
@@ -329,7 +333,7 @@ def _stopped(run: Run, best: callbacks.Best, code: int) -> Stopped:
 
 def _record(run: Run, settings: Config, parts: splits.Parts, reason: str, command: str) -> None:
     """Writes all that is known before the first step."""
-    train, held = parts.train, parts.validation
+    train = parts.train
     run.write("config.yaml", config.to_yaml(settings))
     run.write("command.txt", (command or "tenfold.train(...)") + "\n")
     run.write(
@@ -394,7 +398,7 @@ def _finish(
     )
     if parts.validation is not None:
         exact = models.twin(
-            model, settings.model, data_format=layers.training_format(), **settings.model_options
+            model, settings.model, data_format=layers.training_format(), options=settings.model_options
         )
         found = evaluation.evaluate(models.predict_fn(exact), parts.validation, split="validation")
         run.save_evaluation("validation", found.to_dict(), found.predictions(), parts.validation.images)

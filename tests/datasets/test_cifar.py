@@ -93,7 +93,9 @@ def test_true_pictures_in_the_original_format(data_home):
 def test_a_missing_test_file_leaves_training_usable(tmp_path):
     files = python_files()
     del files["test_batch"]
-    assert find(folder_of(files, tmp_path / "set")).splits == ("train",)
+    source = find(folder_of(files, tmp_path / "set"))
+    assert source.splits == ("train",)
+    assert source.notes[0].startswith("No test split: test_batch is missing")
 
 
 @pytest.mark.parametrize("pack", [archive_of, folder_of])

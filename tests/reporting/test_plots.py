@@ -111,7 +111,8 @@ def test_pyplot_is_never_loaded():
     import subprocess
 
     code = (
-        "import sys; from tenfold.reporting import plots; plots.png(plots.curves([{'epoch': 1, 'loss': 1}], 'loss'));"
+        "import sys; from tenfold.reporting import plots;"
+        "plots.png(plots.curves([{'epoch': 1, 'loss': 1}], 'loss'));"
         "sys.exit('matplotlib.pyplot' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -2,6 +2,7 @@
 
 import html.parser
 import io
+import itertools
 import json
 import re
 
@@ -10,7 +11,7 @@ import pytest
 from PIL import Image
 
 from tenfold.config import Config
-from tenfold.reporting import report
+from tenfold.reporting import plots, report
 from tenfold.reporting.views import duration, magnitude, settings
 
 VOID = {"meta", "img", "source", "br", "link", "input", "hr"}
@@ -84,7 +85,7 @@ def test_every_picture_has_words_and_every_table_its_headers(page):
     assert all(a.get("scope") in ("row", "col") for a in reader.attributes("th"))
     levels = [int(tag[1]) for tag, _ in reader.tags if re.fullmatch(r"h\d", tag)]
     assert levels[0] == 1
-    assert all(after - before <= 1 for before, after in zip(levels, levels[1:], strict=False))
+    assert all(after - before <= 1 for before, after in itertools.pairwise(levels))
 
 
 @pytest.mark.parametrize("split", ["validation", "test"])
@@ -168,8 +169,8 @@ def test_the_same_run_gives_the_same_bytes(digits_run, page):
 
 
 def test_hostile_names_are_shown_as_text(make_run):
-    names = ('<b>bold</b>', '"><script>alert(1)</script>', "$\\frac{", "a & b", "名前", "accuracy",
-             "an unusually long class name that no axis has room for", "{{ 7 * 7 }}", "nine", "//host/x")  # fmt: skip
+    names = ("<b>bold</b>", '"><script>alert(1)</script>', "$\\frac{", "a & b", "名前", "accuracy",
+             "{{ 7 * 7 }}", "an unusually long class name that no axis has room for", "nine", "//host/x")  # fmt: skip
     run = make_run(names=names, config=Config(data="<i>digits</i>", epochs=3))
     page = report(run).read_text(encoding="utf-8")
     reader = Reader(page)
@@ -179,6 +180,13 @@ def test_hostile_names_are_shown_as_text(make_run):
     assert "<i>digits" not in page
     for name in names:
         assert name in reader.text or name in " ".join(reader.words)
+
+
+@pytest.fixture
+def unplotted(monkeypatch):
+    """Leaves out the drawing, which takes most of the time, where a test is not about plots."""
+    for kind in ("png", "svg"):
+        monkeypatch.setattr(plots, kind, lambda *args, **options: b"")
 
 
 def test_a_run_without_validation_says_so(make_run):
@@ -191,7 +199,7 @@ def test_a_run_without_validation_says_so(make_run):
     assert "This run has not been evaluated" in text
 
 
-def test_a_run_not_yet_scored_on_test_gives_the_command(make_run):
+def test_a_run_not_yet_scored_on_test_gives_the_command(make_run, unplotted):
     run = make_run()
     text = read(run).text
     assert "The test pictures have not been looked at." in text
@@ -204,7 +212,7 @@ def test_a_run_not_yet_scored_on_test_gives_the_command(make_run):
     ["config.yaml", "command.txt", "environment.json", "data.json", "splits.json", "history.csv",
      "summary.json", "validation.json", "events.jsonl", "gallery", "predictions.parquet"],
 )  # fmt: skip
-def test_a_missing_file_leaves_a_page_without_it(make_run, missing):
+def test_a_missing_file_leaves_a_page_without_it(make_run, unplotted, missing):
     run = make_run()
     path = run.path / missing
     if path.is_dir():
@@ -219,7 +227,7 @@ def test_a_missing_file_leaves_a_page_without_it(make_run, missing):
 @pytest.mark.parametrize(
     "name", ["data.json", "summary.json", "environment.json", "history.csv", "config.yaml"]
 )
-def test_a_file_cut_short_counts_as_missing(make_run, name):
+def test_a_file_cut_short_counts_as_missing(make_run, unplotted, name):
     run = make_run()
     content = (run.path / name).read_bytes()
     (run.path / name).write_bytes(content[: len(content) // 2])
@@ -255,7 +263,7 @@ def test_large_pictures_and_many_classes_stay_under_three_megabytes(make_run):
     assert Reader(path.read_text(encoding="utf-8")).faults == []
 
 
-def test_the_page_reads_no_data_source(make_run, monkeypatch):
+def test_the_page_reads_no_data_source(make_run, unplotted, monkeypatch):
     from tenfold import datasets
 
     def fail(*args, **kwargs):

@@ -110,12 +110,15 @@ def find(path: Path, image_size: int | None = None, fit: Fit = "pad") -> Source:
         )
     class_names = _class_names(path, version)
     shape = choose_shape([(32, 32)], image_size, fit)
-    splits: tuple[Split, ...] = ("train", "test") if set(version.test) <= present else ("train",)
+    splits: tuple[Split, ...] = ("train", "test")
+    notes: tuple[str, ...] = ()
+    if version.test[0] not in present:
+        splits, notes = ("train",), (f"No test split: {version.test[0]} is missing from {path}.",)
 
     def read(split: Split) -> Dataset:
         return _read(path, version, split, class_names, shape)
 
-    return Source(version.kind, str(path), class_names, splits, read)
+    return Source(version.kind, str(path), class_names, splits, read, notes)
 
 
 def _version_of(path: Path, present: set[str]) -> Version:

@@ -1,18 +1,19 @@
 """Architectures, by name, and the two forms every model has.
 
 A builder is a function `(image_shape, classes, *, data_format, **options) -> keras.Model` that takes pixels
-0..255. The training form is built in the layout and precision that train fastest; the portable form is
-channels_last, float32, of stock Keras layers, and is what a run keeps. `set_weights` carries one to the other.
+0..255. The training form is built in the layout and precision that train fastest; the portable form, which a
+run keeps, is channels_last, float32, of stock Keras layers. `set_weights` carries one to the other.
 """
 
 import contextlib
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
+from keras.src.utils import module_utils  # no public name; see spare_tensorflow
 
 from tenfold import layers
 from tenfold.errors import DataError, UsageError, unknown
@@ -35,7 +36,7 @@ def build(
     *,
     data_format: layers.DataFormat = "channels_last",
     precision: str = "float32",
-    **options: Any,
+    options: Mapping[str, Any] | None = None,
 ) -> keras.Model:
     """Builds an architecture with fresh weights (seed them with `keras.utils.set_random_seed`).
 
@@ -56,17 +57,27 @@ def build(
     known = [
         n for n in inspect.signature(builder).parameters if n not in ("image_shape", "classes", "data_format")
     ]
-    for option in options:
+    for option in options or {}:
         if option not in known:
             raise UsageError(unknown(f"option of model {name!r}", option, known))
     with _policy(precision):
         try:
-            return builder(image_shape, classes, data_format=data_format, **options)
+            return builder(image_shape, classes, data_format=data_format, **(options or {}))
         except ValueError as error:
             raise UsageError(
                 f"Model {name!r} cannot be built for {image_shape[0]} x {image_shape[1]} pictures: "
                 f"{str(error).splitlines()[0]} Choose a larger --image-size or another model."
             ) from error
+
+
+def spare_tensorflow() -> None:
+    """Keeps Keras from importing TensorFlow under another backend, where TensorFlow is installed.
+
+    Keras asks in a few places (seeding, saving) whether an object is one of TensorFlow's types, and imports
+    all of it, seconds and hundreds of megabytes, to learn that it is not.
+    """
+    if keras.backend.backend() != "tensorflow":
+        module_utils.tensorflow._available = False
 
 
 @contextlib.contextmanager
@@ -103,7 +114,7 @@ def twin(
     *,
     data_format: layers.DataFormat,
     precision: str = "float32",
-    **options: Any,
+    options: Mapping[str, Any] | None = None,
 ) -> keras.Model:
     """A model that `build` made under `name` with `options`, in another layout or precision, same weights."""
     other = build(
@@ -112,7 +123,7 @@ def twin(
         model.output_shape[-1],
         data_format=data_format,
         precision=precision,
-        **options,
+        options=options,
     )
     other.set_weights(model.get_weights())
     return other
@@ -135,6 +146,7 @@ def load(path: Path) -> keras.Model:
     Raises:
         DataError: missing or not a Keras model.
     """
+    spare_tensorflow()
     try:
         return keras.models.load_model(path, compile=False, safe_mode=True)
     except (OSError, ValueError, TypeError, KeyError) as error:

@@ -1,4 +1,4 @@
-"""The classic with batch norm: three convolutions of 64, 128, 256 filters and two dropped-out dense layers."""
+"""The classic with batch norm: convolutions of 64, 128, 256 filters, two dense layers with dropout."""
 
 import keras
 

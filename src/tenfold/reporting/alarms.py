@@ -37,7 +37,7 @@ def _unfinished(facts: Facts) -> Iterator[Alarm]:
     planned = f" of {facts.config.epochs}" if facts.config else ""
     yield Alarm(
         "Not finished",
-        f"Training has done {len(facts.history)}{planned} epochs. Continue with: tenfold resume {facts.path}",
+        f"Training did {len(facts.history)}{planned} epochs and was stopped; a longer run may do better.",
     )
 
 

@@ -84,9 +84,9 @@ class Facts:
 
     @property
     def data_facts(self) -> dict[str, Any]:
-        """What `data.json` says apart from what the page shows elsewhere, with the split's settings."""
+        """What `data.json` says apart from what the page shows elsewhere, and where validation came from."""
         shown = {key: value for key, value in self.data.items() if key not in ("notes", "counts")}
-        return {**shown, "split seed": self.splits.get("seed"), "val split": self.splits.get("val_split")}
+        return {**shown, "validation": self.splits.get("origin"), "split seed": self.splits.get("seed")}
 
     @property
     def finished(self) -> bool:
@@ -115,7 +115,7 @@ def read(run: Run) -> Facts:
         data=_or({}, getattr, run, "data"),
         environment=_or({}, getattr, run, "environment"),
         splits=_or({}, getattr, run, "splits"),
-        summary=_or({}, _json, run.path / "summary.json"),
+        summary=_or({}, getattr, run, "summary"),
         history=_or([], getattr, run, "history"),
         events=_or([], _json_lines, run.path / "events.jsonl"),
         looks=_or([], _json_lines, run.path / "ledger.jsonl"),
@@ -128,10 +128,6 @@ def _or(otherwise: Any, read: Callable[..., Any], *arguments: Any) -> Any:
         return read(*arguments)
     except (TenfoldError, OSError, ValueError, KeyError, TypeError):
         return otherwise
-
-
-def _json(path: Path) -> dict[str, Any]:
-    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def _json_lines(path: Path) -> list[dict[str, Any]]:

@@ -83,9 +83,9 @@ def _scores(run: Run, splits: list[views.SplitView]) -> dict[str, dict[str, str]
 
 def _draw(run: Run, name: str, plot: Callable[..., "Figure"]) -> dict[str, str]:
     """Writes `plots/<name>.png`; returns the plot for a light and for a dark page as data URIs."""
-    run.write(f"plots/{name}.png", plots.png(plot(theme=plots.LIGHT)))
-    themes = {"light": plots.LIGHT, "dark": plots.DARK}
-    return {key: data_uri(plots.svg(plot(theme=theme)), "svg+xml") for key, theme in themes.items()}
+    light, dark = plot(theme=plots.LIGHT), plot(theme=plots.DARK)
+    run.write(f"plots/{name}.png", plots.png(light))
+    return {key: data_uri(plots.svg(figure), "svg+xml") for key, figure in (("light", light), ("dark", dark))}
 
 
 def _grids(run: Run, splits: list[views.SplitView], samples: list[tuple[str, list[np.ndarray]]]) -> None:

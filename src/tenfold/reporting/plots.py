@@ -163,7 +163,8 @@ def picture_grid(
     rows = -(-len(images) // columns)
     gap = 0.1 + 0.16 * (1 + max(caption.count("\n") for caption in captions))  # in sides of a picture
     figure = _figure(1.2 * columns, 1.1 * (1 + gap) * rows, theme)
-    axes = figure.add_subplot()
+    figure.set_layout_engine(None)
+    axes = figure.add_axes((0, 0.01, 1, 0.98))
     for place, (image, caption) in enumerate(zip(images, captions, strict=True)):
         left, bottom = 1.09 * (place % columns), -(1 + gap) * (place // columns)
         height, width = np.array(image.shape[:2]) / max(image.shape[:2])
@@ -202,6 +203,9 @@ def _save(figure: "Figure", **options: Any) -> bytes:
     with warnings.catch_warnings(), matplotlib.rc_context({"svg.hashsalt": "tenfold"}):
         # A class name in a script that matplotlib's font lacks is drawn as boxes; the page has it as text.
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
+        if figure.get_layout_engine() is not None:  # placed once, not twice for every file
+            figure.draw_without_rendering()
+            figure.set_layout_engine(None)
         figure.savefig(buffer, **options)
     return buffer.getvalue()
 

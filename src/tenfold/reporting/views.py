@@ -116,7 +116,7 @@ def split_view(run: Run, name: str, scores: Mapping[str, Any]) -> SplitView:
 
 def _answers(run: Run, split: str) -> list[Answer]:
     gallery = run.gallery(split)
-    if gallery is None:
+    if gallery is None or not (run.path / "predictions.parquet").exists():
         return []
     known = run.predictions(split)
     return [

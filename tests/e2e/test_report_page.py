@@ -1,0 +1,112 @@
+"""The report in a real browser: opened from disk with the network off, on a phone and on a desktop."""
+
+import re
+import shutil
+
+import pytest
+
+from digits_run import build
+from tenfold.reporting import report
+
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium on this machine (apt install chromium)")
+
+PHONE, DESKTOP = (390, 844), (1400, 900)
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory):
+    return report(build(tmp_path_factory.mktemp("runs"), test=True)).as_uri()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with playwright.sync_playwright() as tools:
+        # A container has no user namespaces for Chromium's sandbox; the page is our own.
+        browser = tools.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(browser, address):
+    """A function that opens the report; complaints and requests of the page collect in its attributes."""
+    contexts = []
+
+    def visit(size=DESKTOP, scheme="light"):
+        width, height = size
+        context = browser.new_context(
+            viewport={"width": width, "height": height}, color_scheme=scheme, offline=True
+        )
+        contexts.append(context)
+        page = context.new_page()
+        page.complaints, page.requests = [], []
+        page.on("console", lambda message: page.complaints.append(message.text))
+        page.on("pageerror", lambda error: page.complaints.append(str(error)))
+        page.on("request", lambda request: page.requests.append(request.url))
+        page.goto(address)
+        return page
+
+    yield visit
+    for context in contexts:
+        context.close()
+
+
+@pytest.mark.parametrize("size", [PHONE, DESKTOP])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_opens_offline_without_complaint_or_sideways_scrolling(visit, address, size, scheme):
+    page = visit(size, scheme)
+    assert page.complaints == []
+    assert [url for url in page.requests if not url.startswith("data:")] == [address]
+    assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
+    broken = "[...document.images].filter(i => i.checkVisibility() && !(i.complete && i.naturalWidth)).length"
+    page.wait_for_function(f"{broken} === 0", timeout=10_000)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_words_can_be_read_against_what_is_behind_them(visit, scheme):
+    """Every visible text has the contrast that WCAG 2.1 AA asks for, confusion cells and alarms included."""
+    page = visit(DESKTOP, scheme)
+    page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
+    faint = page.evaluate(CONTRAST)
+    assert faint == []
+
+
+def test_a_confusion_cell_leads_to_its_pictures(visit):
+    page = visit()
+    link = page.locator("#test .confusion a").first
+    count = int(link.inner_text())
+    link.click()
+    true, predicted = re.search(r"#test-(\d+)-(\d+)$", page.url).groups()
+    shown = page.locator("#test-mistakes .card:visible")
+    assert 1 <= shown.count() <= count
+    assert shown.count() == page.locator(f"#test-mistakes .card.p{true}-{predicted}").count()
+    page.get_by_role("link", name="Show all mistakes").click()
+    assert page.locator("#test-mistakes .card:visible").count() > shown.count() - 1
+    assert (
+        page.locator("#test-mistakes .card:visible").count() == page.locator("#test-mistakes .card").count()
+    )
+
+
+# Walks all elements with words of their own and compares their colour with the stack of backgrounds behind.
+CONTRAST = """() => {
+  const parse = c => { const n = c.match(/[\\d.]+/g).map(Number); return [n[0], n[1], n[2], n[3] ?? 1] };
+  const over = (a, b) => [0, 1, 2].map(i => a[i] * a[3] + b[i] * (1 - a[3]));
+  const lum = c => { const [r, g, b] = c.map(v => { v /= 255; return v <= .04045 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4 });
+    return .2126 * r + .7152 * g + .0722 * b };
+  const behind = e => {
+    const layers = [];
+    for (; e; e = e.parentElement) layers.unshift(parse(getComputedStyle(e).backgroundColor));
+    return layers.reduce((below, layer) => over(layer, below), [255, 255, 255]);
+  };
+  const faint = [];
+  for (const e of document.body.querySelectorAll('*')) {
+    if (![...e.childNodes].some(n => n.nodeType === 3 && n.textContent.trim()) || !e.checkVisibility()) continue;
+    const back = behind(e), fore = over(parse(getComputedStyle(e).color), back);
+    const [hi, lo] = [lum(fore), lum(back)].sort((a, b) => b - a);
+    const ratio = (hi + .05) / (lo + .05);
+    if (ratio < 4.5) faint.push(`${e.tagName}.${e.className} "${e.textContent.trim().slice(0, 20)}" ${ratio.toFixed(2)}`);
+  }
+  return faint;
+}"""
