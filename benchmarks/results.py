@@ -1,4 +1,4 @@
-"""Writes one benchmark's part of docs/results.md, with the command, machine, versions and commit behind it."""
+"""Writes one benchmark's part of docs/results.md, with the command, machine, versions and commit."""
 
 import datetime
 import re

@@ -101,7 +101,9 @@ def brighten(images: np.ndarray, fraction: float, generator: np.random.Generator
 def cutout(images: np.ndarray, pixels: int, generator: np.random.Generator) -> np.ndarray:
     """Greys a square with sides of `pixels`, its centre anywhere in the picture (arXiv:1708.04552)."""
     n, height, width, _ = images.shape
-    rows = np.abs(np.arange(height) - generator.integers(0, height, (n, 1))) < pixels / 2
-    columns = np.abs(np.arange(width) - generator.integers(0, width, (n, 1))) < pixels / 2
+    top = generator.integers(0, height, (n, 1)) - pixels // 2
+    left = generator.integers(0, width, (n, 1)) - pixels // 2
+    rows = (np.arange(height) >= top) & (np.arange(height) < top + pixels)
+    columns = (np.arange(width) >= left) & (np.arange(width) < left + pixels)
     hidden = rows[:, :, None] & columns[:, None, :]
     return np.where(hidden[..., None], np.uint8(128), images)

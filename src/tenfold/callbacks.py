@@ -48,6 +48,23 @@ class Moment:
     epoch_ended: bool = False
 
 
+@dataclass(frozen=True)
+class Download:
+    """How far a download has come.
+
+    Attributes:
+        done: bytes on disk.
+        total: bytes in all.
+    """
+
+    done: int
+    total: int
+
+
+Listener = Callable[[Moment | Download | str], None]
+"""Told where a run stands; strings are plain sentences for the user."""
+
+
 class Best(keras.callbacks.Callback):
     """Remembers the weights of the best epoch, and hands them on as soon as they are found.
 

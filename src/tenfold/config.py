@@ -48,7 +48,7 @@ class Config:
     recipe: str = "fast"
     """The recipe these settings started from."""
     data: str = "cifar10"
-    """`cifar10`, `digits`, a folder of class folders, an archive, or a parquet, npz or binary file."""
+    """`cifar10`, `digits`, a folder of class folders, one of CIFAR's archives, or parquet or npz."""
     image_size: int | None = None
     """Side in pixels that pictures are brought to. Default: their own size where all share one."""
     fit: Literal["pad", "crop", "squash"] = "pad"
@@ -134,7 +134,7 @@ def _override(values: Any, path: str, text: str, key: str) -> Any:
     head, _, rest = path.partition(".")
     hints = typing.get_type_hints(type(values))
     if head not in hints:
-        raise UsageError(unknown("setting", key, _names(type(values))))
+        raise UsageError(unknown("setting", key, _names(Config)))
     current = getattr(values, head)
     if isinstance(current, dict):
         if not rest:
@@ -142,7 +142,7 @@ def _override(values: Any, path: str, text: str, key: str) -> Any:
         return dataclasses.replace(values, **{head: {**current, rest: _plain(text)}})
     if dataclasses.is_dataclass(current) or rest:
         if not (dataclasses.is_dataclass(current) and rest):
-            raise UsageError(unknown("setting", key, _names(type(values))))
+            raise UsageError(unknown("setting", key, _names(Config)))
         return dataclasses.replace(values, **{head: _override(current, rest, text, key)})
     return dataclasses.replace(values, **{head: _read(text, hints[head], key)})
 

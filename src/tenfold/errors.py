@@ -72,6 +72,6 @@ def unknown(what: str, received: str, choices: Iterable[str]) -> str:
         "Unknown recipe. Received: 'fats'. Did you mean 'fast'? Choices: fast, tiny."
     """
     names = sorted(choices)
-    near = difflib.get_close_matches(received, names, n=1)
+    near = difflib.get_close_matches(received, names, n=1, cutoff=0.5)
     hint = f" Did you mean {near[0]!r}?" if near else ""
     return f"Unknown {what}. Received: {received!r}.{hint} Choices: {', '.join(names)}."

@@ -11,7 +11,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -85,8 +84,8 @@ class Predictor:
         # The file is in the portable form; the layout that trains fastest also predicts fastest.
         layout = layers.training_format()
         if layout != "channels_last":
-            options: dict[str, Any] = self._config.model_options
-            model = models.twin(model, self._config.model, data_format=layout, **options)
+            options = self._config.model_options
+            model = models.twin(model, self._config.model, data_format=layout, options=options)
         self._predict = models.predict_fn(model)
 
     def predict(self, pictures: np.ndarray) -> np.ndarray:

@@ -93,7 +93,11 @@ class Run:
         """The ledger: one entry for every time this run looked at test pictures."""
         path = self.path / "ledger.jsonl"
         lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-        return [json.loads(line) for line in lines]
+        entries = []
+        for line in lines:
+            with contextlib.suppress(json.JSONDecodeError):  # a line that a kill cut short
+                entries.append(json.loads(line))
+        return entries
 
     def scores(self, split: str) -> dict[str, Any] | None:
         """What `evaluate` found on a split, or None where it has not been run."""
@@ -110,10 +114,12 @@ class Run:
         import pyarrow.parquet as pq
 
         path = self.path / "predictions.parquet"
-        if not path.exists():
-            raise DataError(f"{self.path} holds no predictions. Run: tenfold evaluate {self.path}")
-        table = pq.read_table(path)
-        table = table.filter(pc.equal(table["split"], split))
+        table = pq.read_table(path) if path.exists() else None
+        if table is not None:
+            table = table.filter(pc.equal(table["split"], split))
+        if not table:
+            cure = f"tenfold evaluate {self.path} --split {split}"
+            raise DataError(f"{self.path} holds no predictions for {split}. Run: {cure}")
         flat = table["probabilities"].combine_chunks().flatten().to_numpy()
         return {
             "ids": table["id"].to_pylist(),
@@ -244,7 +250,7 @@ def create(folder: Path, name: str, *, exist_ok: bool = False) -> Run:
         UsageError: the name is a path, or the existing folder is no run.
         ResourceError: no permission or no space.
     """
-    if not name or Path(name).name != name:
+    if name in ("", ".", "..") or Path(name).name != name:
         raise UsageError(
             f"A run's name is one folder name. Received: name={name!r}. Expected e.g. --name fast"
         )

@@ -69,13 +69,14 @@ def hold_out(labels: np.ndarray, share: float, seed: int) -> tuple[np.ndarray, n
     return np.sort(kept), np.sort(held)
 
 
-def read(config: Config) -> Parts:
+def read(config: Config, progress: datasets.Progress | None = None) -> Parts:
     """The training and validation pictures for some settings; the test pictures stay unread.
 
     A source with a validation split of its own is taken at its word. Otherwise a stratified share of the
-    training pictures is held back, as `config.val_split` and `config.seed` say.
+    training pictures is held back, as `config.val_split` and `config.seed` say. `progress` is told about a
+    download, should one be needed.
     """
-    source = datasets.find(config.data, image_size=config.image_size, fit=config.fit)
+    source = datasets.find(config.data, image_size=config.image_size, fit=config.fit, progress=progress)
     train = source.read("train")
     if "validation" in source.splits:
         return Parts(source, train, source.read("validation"), "validation split of the data's own")

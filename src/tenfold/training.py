@@ -6,11 +6,10 @@ it, keeps the best epoch in the portable form, and evaluates that on the validat
 
 import contextlib
 import dataclasses
-import os
 import platform
 import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,14 +17,13 @@ from typing import Any
 import keras
 import numpy as np
 
-from tenfold import augmentation, callbacks, config, evaluation, layers, machine, models, optimizers, splits
-from tenfold.callbacks import Moment
+from tenfold import callbacks, config, evaluation, layers, machine, models, preparation, splits
+from tenfold.batches import Batches, Epochs, one_hot_labels
+from tenfold.callbacks import Download, Listener
 from tenfold.config import Config
-from tenfold.datasets import Dataset, Source
-from tenfold.errors import Stopped, UsageError
+from tenfold.datasets import Source
+from tenfold.errors import Stopped
 from tenfold.runs import Run, create, discard
-
-Listener = Callable[[Moment | str], None]
 
 
 @dataclass(frozen=True)
@@ -63,54 +61,6 @@ class Plan:
     memory_bytes: int
 
 
-class Batches(keras.utils.PyDataset):
-    """The training pictures in a new order every epoch, augmented batch by batch.
-
-    All randomness comes from (seed, epoch, step), so that any batch can be made again alone.
-
-    Args:
-        dataset: n pictures.
-        settings: batch size, augmentation and seed.
-        one_hot: give labels as float32 (b, classes) in place of int (b,).
-    """
-
-    def __init__(self, dataset: Dataset, settings: Config, *, one_hot: bool):
-        super().__init__()
-        self.dataset = dataset
-        self.settings = settings
-        self.targets = _one_hot(dataset) if one_hot else dataset.labels
-        self.epoch = 0
-        self._order: tuple[int, np.ndarray] = (-1, np.arange(0))
-
-    def __len__(self) -> int:
-        return -(-len(self.dataset) // self.settings.batch_size)
-
-    def __getitem__(self, step: int) -> tuple[np.ndarray, np.ndarray]:
-        seed, size = self.settings.seed, self.settings.batch_size
-        if self._order[0] != self.epoch:
-            shuffled = np.random.default_rng([seed, self.epoch]).permutation(len(self.dataset))
-            self._order = (self.epoch, shuffled)
-        index = self._order[1][step * size : (step + 1) * size]
-        change = self.settings.augmentation
-        mirrored = None
-        if change.flip == "alternate":
-            mirrored = augmentation.alternating(index, self.epoch, seed, len(self.dataset))
-        generator = np.random.default_rng([seed, self.epoch, step])
-        images = augmentation.augment(self.dataset.images[index], change, generator, mirrored)
-        return images, self.targets[index]
-
-
-class _Epochs(keras.callbacks.Callback):
-    """Tells the batches which epoch is running."""
-
-    def __init__(self, batches: Batches):
-        super().__init__()
-        self.batches = batches
-
-    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        self.batches.epoch = epoch
-
-
 def train(
     settings: Config,
     *,
@@ -129,7 +79,7 @@ def train(
         name: of the run; the recipe's name by default, with a number where that is taken.
         exist_ok: overwrite the run of that name.
         command: the command line, for the record.
-        listen: receives `Moment`s and plain sentences while the run goes on.
+        listen: receives `Moment`s, `Download`s and plain sentences while the run goes on.
         extra_callbacks: Keras callbacks to run as well.
 
     Returns:
@@ -144,11 +94,11 @@ def train(
         >>> run.scores("validation")["accuracy"]                  # doctest: +SKIP
         0.61
     """
-    settings, reason = _resolve(settings)
-    _set_up(settings)
-    parts = splits.read(settings)
+    settings, reason = preparation.resolve(settings)
+    preparation.set_up(settings)
+    parts = splits.read(settings, lambda done, total: listen(Download(done, total)))
     settings = dataclasses.replace(settings, image_size=parts.train.images.shape[1])
-    model = _build(settings, parts.train)
+    model = preparation.build(settings, parts.train)
     run = create(runs, name or settings.recipe, exist_ok=exist_ok)
     listen(f"Run folder: {run.path}")
     listen(f"Precision: {settings.precision} ({reason})")
@@ -179,11 +129,11 @@ def train(
 
 def plan(settings: Config) -> Plan:
     """Resolves settings against data and machine, and probes the training speed with a few steps."""
-    settings, reason = _resolve(settings)
-    _set_up(settings)
+    settings, reason = preparation.resolve(settings)
+    preparation.set_up(settings)
     parts = splits.read(settings)
     settings = dataclasses.replace(settings, image_size=parts.train.images.shape[1])
-    model = _build(settings, parts.train)
+    model = preparation.build(settings, parts.train)
     batches = Batches(parts.train, settings, one_hot=settings.label_smoothing > 0)
     warm, steps = 3, 0
     start = stop = time.perf_counter()
@@ -215,61 +165,6 @@ def plan(settings: Config) -> Plan:
     )
 
 
-def _resolve(settings: Config) -> tuple[Config, str]:
-    """Settings with backend and precision decided, and the reason for the precision."""
-    running = keras.backend.backend()
-    if settings.backend not in ("auto", running):
-        raise UsageError(
-            f"Keras runs on {running} already and cannot change. Received: backend={settings.backend}. "
-            f"Set the environment variable KERAS_BACKEND={settings.backend} before Keras is imported."
-        )
-    precision, reason = settings.precision, "as asked for"
-    if precision == "auto" and running == "jax":
-        precision, reason = "float32", "JAX is slower in bfloat16 on a processor"
-    elif precision == "auto":
-        gain = machine.bfloat16_gain()
-        precision = "mixed_bfloat16" if gain > 1.2 else "float32"
-        reason = f"a convolution in bfloat16 was measured {gain:.1f} times as fast as in float32"
-    return dataclasses.replace(settings, backend=running, precision=precision), reason
-
-
-def _set_up(settings: Config) -> None:
-    machine.keep_memory()
-    models.spare_tensorflow()
-    keras.utils.set_random_seed(settings.seed)
-    if settings.backend == "torch" and "OMP_NUM_THREADS" not in os.environ:
-        import torch
-
-        torch.set_num_threads(machine.cores())
-
-
-def _build(settings: Config, dataset: Dataset) -> keras.Model:
-    model = models.build(
-        settings.model,
-        dataset.images.shape[1:],
-        len(dataset.class_names),
-        data_format=layers.training_format(),
-        precision=settings.precision,
-        options=settings.model_options,
-    )
-    sample = np.random.default_rng(settings.seed).permutation(len(dataset))[:5000]
-    models.prepare(model, dataset.images[sample])
-    steps = settings.epochs * -(-len(dataset) // settings.batch_size)
-    logits = models.returns_logits(model)
-    if settings.label_smoothing:
-        loss = keras.losses.CategoricalCrossentropy(logits, label_smoothing=settings.label_smoothing)
-    else:
-        loss = keras.losses.SparseCategoricalCrossentropy(logits)
-    # XLA slows TensorFlow down in bfloat16 on a processor; under torch compiling does not pay either.
-    compiled = "auto" if settings.backend != "torch" and settings.precision == "float32" else False
-    model.compile(optimizers.build(settings, steps), loss, metrics=["accuracy"], jit_compile=compiled)
-    return model
-
-
-def _one_hot(dataset: Dataset) -> np.ndarray:
-    return np.eye(len(dataset.class_names), dtype=np.float32)[dataset.labels]
-
-
 def _callbacks(
     run: Run, settings: Config, parts: splits.Parts, listen: Listener
 ) -> tuple[callbacks.Best, callbacks.Progress]:
@@ -289,8 +184,10 @@ def _fit(
 ) -> None:
     one_hot = settings.label_smoothing > 0
     batches = Batches(parts.train, settings, one_hot=one_hot)
-    held = parts.validation
-    watchers = [_Epochs(batches), callbacks.Diverged(), *watchers]
+    held, held_data = parts.validation, None
+    if held is not None:
+        held_data = (held.images, one_hot_labels(held) if one_hot else held.labels)
+    watchers = [Epochs(batches), callbacks.Diverged(), *watchers]
     if held is not None and settings.patience:
         monitor = "val_accuracy" if settings.monitor == "last" else settings.monitor
         watchers.append(keras.callbacks.EarlyStopping(monitor, patience=settings.patience))
@@ -298,7 +195,7 @@ def _fit(
         batches,
         epochs=settings.epochs,
         shuffle=False,  # the batches do it, from their own seed
-        validation_data=None if held is None else (held.images, _one_hot(held) if one_hot else held.labels),
+        validation_data=held_data,
         validation_batch_size=max(settings.batch_size, 500),
         callbacks=watchers,
         verbose=0,

@@ -56,7 +56,7 @@ def test_class_bars_put_the_best_f1_on_top():
 def test_class_bars_of_many_classes_keep_the_weakest():
     rows = {f"c{i}": {"precision": 0.5, "recall": 0.5, "f1-score": i / 100} for i in range(100)}
     axes = plots.class_bars(rows, list(rows)).axes[0]
-    assert len(axes.get_yticklabels()) == 30
+    assert len(axes.get_yticklabels()) == plots.MOST_CLASSES
     assert axes.get_yticklabels()[0].get_text() == "c0"
 
 

@@ -4,7 +4,6 @@ A verb's module holds `Options`, a frozen dataclass that is its help, and `run(o
 exit code. The first line of its docstring is its line in `tenfold --help`.
 """
 
-import os
 import pkgutil
 import re
 import sys
@@ -35,8 +34,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     Args:
         argv: the words after `tenfold`; those of the process when None.
     """
-    # TensorFlow writes pages of start-up notes, most of them about graphics cards.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     words = list(sys.argv[1:] if argv is None else argv)
     with faults.reported() as outcome:
         outcome.code = _dispatch(words)

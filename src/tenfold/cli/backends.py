@@ -31,4 +31,22 @@ def choose(name: str = "auto") -> str:
         running = sys.modules["keras"].backend.backend()
         raise UsageError(f"Keras already runs on {running} in this process. Received: backend={chosen}")
     os.environ["KERAS_BACKEND"] = chosen
+    if chosen == "tensorflow":
+        _import_hushed()
     return chosen
+
+
+def _import_hushed() -> None:
+    """Imports Keras on TensorFlow, which writes start-up notes that no setting of its own keeps back."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    if os.environ.get("TENFOLD_DEBUG"):
+        return
+    sys.stderr.flush()
+    screen = os.dup(2)
+    try:
+        with open(os.devnull, "wb") as nothing:
+            os.dup2(nothing.fileno(), 2)
+        importlib.import_module("keras")
+    finally:
+        os.dup2(screen, 2)
+        os.close(screen)

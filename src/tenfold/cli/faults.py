@@ -66,7 +66,9 @@ def _explained(error: Exception, folder: Path) -> TenfoldError:
     if isinstance(error, OSError) and error.errno in _FULL:
         return ResourceError(f"No space left on the disk ({error.filename or 'writing'}). Free some.")
     if isinstance(error, PermissionError):
-        return ResourceError(f"No permission for {error.filename}. Unlock it or choose another place.")
+        return ResourceError(
+            f"No permission for {error.filename or 'a file'}. Unlock it or choose another place."
+        )
     place = _write_log(folder)
     return TenfoldError(
         f"A fault in Tenfold ({type(error).__name__}: {_first_line(error)}). {place}. "

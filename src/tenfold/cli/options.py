@@ -223,11 +223,12 @@ def _pair(word: str) -> tuple[str, Any]:
 def _plain(box: str, verb: str) -> str:
     """What tyro says in a framed box, as one line."""
     said: list[str] = []
-    for line in box.splitlines():
-        text = line.strip("│ ")
-        if text.startswith("───"):
-            break
-        if not text.startswith(("╭", "╰")):
+    for line in box.splitlines()[1:]:  # the first holds the title
+        text = line.strip("│╰╯ ")
+        if not text.strip("─-"):
+            if said:
+                break
+        else:
             said.append(text)
     sentence = re.sub(r"^Error parsing (\S+): ", r"\1: ", " ".join(said)).rstrip(".")
     sentence = re.sub(r"^Missing from .*?: (\S+) .*", r"\1 is missing", sentence)

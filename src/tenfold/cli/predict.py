@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, TextIO
 import tyro
 
 from tenfold.cli import backends, faults
-from tenfold.cli.progress import percent
+from tenfold.cli.progress import percent, tables
 from tenfold.errors import DataError, ResourceError, UsageError
 
 if TYPE_CHECKING:
@@ -119,8 +119,7 @@ def _object(item: "Prediction") -> dict[str, object]:
 
 
 def show(predictions: Iterable["Prediction"], file: TextIO | None = None) -> None:
-    """Draws a table of predictions, as wide as the terminal, or as wide as need be where there is none."""
-    from rich.console import Console
+    """Draws a table of predictions."""
     from rich.table import Table
     from rich.text import Text
 
@@ -131,5 +130,4 @@ def show(predictions: Iterable["Prediction"], file: TextIO | None = None) -> Non
         then = ", ".join(f"{name} {percent(share)}" for name, share in item.top[1:])
         table.add_row(Text(str(item.path)), Text(item.label), percent(item.confidence), Text(then))
     if table.row_count:
-        console = Console(file=file, highlight=False)
-        console.print(table, width=None if console.is_terminal else 1000)
+        tables(file).print(table)

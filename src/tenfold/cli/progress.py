@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Callable
 from types import TracebackType
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Literal, Self, TextIO
 
 from rich.console import Console
 from rich.live import Live
@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:  # callbacks imports Keras, which takes seconds
-    from tenfold.callbacks import Moment
+    from tenfold.callbacks import Download, Moment
 
 _QUIET_SECONDS = 30.0  # between plain lines within an epoch
 _JSON_SECONDS = 1.0  # between JSON objects within an epoch
@@ -57,45 +57,41 @@ class Progress:
     ) -> None:
         self._end_live()
 
-    def __call__(self, event: "Moment | str") -> None:
+    def __call__(self, event: "Moment | Download | str") -> None:
+        from tenfold.callbacks import Download  # loaded by now: whoever reports is using it
+
         if self._style == "json":
             self._emit(event)
         if self._style == "quiet":
             return
         if isinstance(event, str):
             self.console.print(event, markup=False)
+        elif isinstance(event, Download):
+            self._show(self._bytes(event), "downloading", event.done, event.total)
+            if event.done == event.total:
+                self._end_live()
         elif event.epoch_ended:
             self.console.print(self._epoch_line(event), markup=False)
             self._spoke["plain"] = self._clock()
             if event.epoch == event.epochs:
                 self._end_live()
-        elif self.console.is_terminal:
-            if self._due("live", _LIVE_SECONDS):
-                self._draw(f"epoch {event.epoch}/{event.epochs}", event.step, event.steps, self._state(event))
-        elif self._due("plain", _QUIET_SECONDS):
-            self.console.print(self._step_line(event), markup=False)
+        else:
+            self._show(self._state(event), f"epoch {event.epoch}/{event.epochs}", event.step, event.steps)
 
-    def download(self, done: int, total: int) -> None:
-        """Shows a download: bytes that are there, and bytes in all (0 where unknown)."""
-        text = f"{done / 1e6:,.1f} of {total / 1e6:,.1f} MB" if total else f"{done / 1e6:,.1f} MB"
-        if self._style == "json" and self._due("json", _JSON_SECONDS):
-            emit("download", bytes=done, total=total)
-        if self._style == "quiet":
-            return
-        if self.console.is_terminal:
+    def _show(self, state: str, title: str, done: int, total: int) -> None:
+        """Where something stands that is not at its end: on the live line, or now and then on a line."""
+        if self.console.is_interactive:
             if self._due("live", _LIVE_SECONDS):
-                self._draw("downloading", done, total or done, text)
-        elif done == total or self._due("plain", _QUIET_SECONDS):
-            self.console.print(f"downloading {text}")
-        if done == total:
-            self._end_live()
+                self._draw(title, done, total, state)
+        elif self._due("plain", _QUIET_SECONDS):
+            self.console.print(f"{title} {done / max(total, 1):4.0%}  {state}", markup=False)
 
     def _draw(self, title: str, done: int, total: int, state: str) -> None:
         if self._live is None:
             self._live = Live(console=self.console, auto_refresh=False, transient=True)
             self._live.start()
         row = Table.grid(padding=(0, 1))
-        bar = ProgressBar(total=total, completed=done, width=20)
+        bar = ProgressBar(total=total or None, completed=done, width=20)
         row.add_row(title, bar, Text(state, overflow="ellipsis", no_wrap=True))
         self._live.update(row, refresh=True)
 
@@ -107,9 +103,8 @@ class Progress:
     def _epoch_line(self, moment: "Moment") -> str:
         return f"epoch {moment.epoch:>{len(str(moment.epochs))}}/{moment.epochs}  {self._state(moment)}"
 
-    def _step_line(self, moment: "Moment") -> str:
-        done = moment.step / moment.steps
-        return f"epoch {moment.epoch}/{moment.epochs} {done:4.0%}  {self._state(moment)}"
+    def _bytes(self, event: "Download") -> str:
+        return f"{event.done / 1e6:,.1f} of {event.total / 1e6:,.1f} MB"
 
     def _state(self, moment: "Moment") -> str:
         parts = [f"{moment.images_per_second:,.0f} images/s"]
@@ -122,11 +117,13 @@ class Progress:
             parts.append(f"{duration(moment.seconds_left)} left")
         return "  ".join(parts)
 
-    def _emit(self, event: "Moment | str") -> None:
+    def _emit(self, event: "Moment | Download | str") -> None:
         if isinstance(event, str):
             emit("note", text=event)
-        elif event.epoch_ended or self._due("json", _JSON_SECONDS):
-            emit("epoch" if event.epoch_ended else "progress", **dataclasses.asdict(event))
+        elif getattr(event, "epoch_ended", False):
+            emit("epoch", **dataclasses.asdict(event))
+        elif self._due("json", _JSON_SECONDS):
+            emit("download" if hasattr(event, "total") else "progress", **dataclasses.asdict(event))
 
     def _due(self, what: str, seconds: float) -> bool:
         now = self._clock()
@@ -155,6 +152,12 @@ def percent(share: float) -> str:
         '92.4 %'
     """
     return f"{share:.1%}".replace("%", " %")
+
+
+def tables(file: TextIO | None = None) -> Console:
+    """A console for tables: as wide as the terminal, or as wide as need be where there is none."""
+    console = Console(file=file, highlight=False)
+    return console if console.is_terminal else Console(file=file, highlight=False, width=10_000)
 
 
 def duration(seconds: float) -> str:

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from tenfold.cli.progress import tables
+
 
 @dataclass(frozen=True)
 class Options:
@@ -24,7 +26,6 @@ def run(options: Options) -> int:
             settings = dataclasses.asdict(config)
             print(json.dumps({"name": name, "description": line, "settings": settings}, ensure_ascii=False))
         return 0
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
@@ -33,6 +34,5 @@ def run(options: Options) -> int:
     for name, line, config in listed:
         numbers = (str(config.epochs), str(config.batch_size), config.optimizer)
         table.add_row(name, *numbers, Text(line))
-    console = Console(highlight=False)
-    console.print(table, width=None if console.is_terminal else 200)
+    tables().print(table)
     return 0

@@ -24,7 +24,7 @@ def base(recipe: str | None, file: str | None) -> Config:
     from tenfold.recipes import recipe as settings_of
 
     if file is None:
-        return settings_of(recipe or Config().recipe)
+        return settings_of(Config().recipe if recipe is None else recipe)
     try:
         text = Path(file).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -32,7 +32,7 @@ def base(recipe: str | None, file: str | None) -> Config:
         raise UsageError(f"The config file {file} cannot be read: {why}") from None
     given = configs.from_yaml(text, file)
     held = msgspec.yaml.decode(text)
-    start = settings_of(recipe or given.recipe)
+    start = settings_of(given.recipe if recipe is None else recipe)
     merged = _laid_over(start, given, held)
     return dataclasses.replace(merged, recipe=start.recipe)
 
@@ -53,5 +53,7 @@ def apply(config: Config, changes: Sequence[str]) -> Config:
         key, equals, text = change.partition("=")
         if not (key and equals):
             raise UsageError(f"--set expects KEY=VALUE, for example --set epochs=20. Received: {change}")
+        if key == "recipe":
+            raise UsageError(f"A recipe is more than its name. Choose one with: --recipe {text}")
         config = configs.override(config, key, text)
     return config

@@ -29,7 +29,7 @@ class Options:
 
     source: Annotated[str | None, tyro.conf.Positional, tyro.conf.arg(metavar="DATA")] = None
     """The same as --data."""
-    config_file: Annotated[str | None, tyro.conf.arg(name="config", metavar="FILE")] = None
+    config: Annotated[str | None, tyro.conf.arg(metavar="FILE")] = None
     """YAML file of settings, such as the config.yaml of a run."""
     set: Annotated[
         tuple[str, ...], tyro.conf.UseAppendAction, tyro.conf.arg(metavar="KEY=VALUE", help_behavior_hint="")
@@ -77,14 +77,10 @@ def run(options: Options) -> int:
 
 def train(config: Config, runs: Path, name: str | None, exist_ok: bool, style: Style) -> "Run":
     """What `tenfold train` does after its options are read: train, evaluate, report, say what comes next."""
-    from tenfold import datasets, training
-    from tenfold.datasets import catalogue
+    from tenfold import training
 
     command = shlex.join(["tenfold", *sys.argv[1:]])
     with Progress(style, config.monitor) as progress:
-        if config.data in catalogue.NAMES:
-            # A data set known by name may have to be downloaded first, which only happens here, in sight.
-            datasets.find(config.data, image_size=config.image_size, progress=progress.download)
         made = training.train(
             config, runs=runs, name=name, exist_ok=exist_ok, command=command, listen=progress
         )

@@ -15,7 +15,7 @@ from tenfold.datasets.download import Progress
 from tenfold.errors import DataError, UsageError, unknown
 from tenfold.images import Fit
 
-__all__ = ["Dataset", "Source", "Split", "find", "load"]
+__all__ = ["Dataset", "Progress", "Source", "Split", "find", "load"]
 
 
 def find(

@@ -51,6 +51,7 @@ def report(run: Run) -> Path:
         samples=samples,
         plots={**_curves(run, known), **_scores(run, splits)},
         settings=views.settings(known.config) if known.config else [],
+        most_bars=plots.MOST_CLASSES,
         version=tenfold.__version__,
     )
     _grids(run, splits, samples)

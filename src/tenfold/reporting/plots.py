@@ -35,7 +35,7 @@ class Theme:
 LIGHT = Theme("#ffffff", "#1c2430", "#5b6675", "#dfe4ea", "#2458d3", "#c2570c", "#0f7b62")
 DARK = Theme("#171c24", "#e8ecf2", "#a3adbb", "#333c49", "#7fa6ff", "#f59e5b", "#4fc7a5")
 
-_MOST_CLASSES = 30  # bars of more classes would be too thin to read
+MOST_CLASSES = 20  # bars of more classes would be too thin to read
 MOST_NUMBERED = 20  # cells of a larger confusion matrix have no room for numbers
 _LONGEST_NAME = 14
 
@@ -104,9 +104,10 @@ def confusion(matrix: np.ndarray, class_names: Sequence[str], *, theme: Theme = 
         for true, predicted in zip(*np.nonzero(matrix), strict=True):
             text = f"{matrix[true, predicted]:,}"
             axes.text(predicted, true, text, ha="center", va="center", color=theme.ink, fontsize=8)
-    axes.set_xlabel("predicted", color=theme.muted)
-    axes.set_ylabel("true", color=theme.muted)
-    axes.set_title("Confusion matrix", color=theme.ink, fontsize=11, loc="left")
+    large = max(1.0, side / 6)  # a large figure is shown smaller
+    axes.set_xlabel("predicted", color=theme.muted, fontsize=10 * large)
+    axes.set_ylabel("true", color=theme.muted, fontsize=10 * large)
+    axes.set_title("Confusion matrix", color=theme.ink, fontsize=11 * large, loc="left")
     _plain_text([*axes.get_xticklabels(), *axes.get_yticklabels()])
     return figure
 
@@ -124,11 +125,11 @@ def class_bars(report: Mapping[str, Any], class_names: Sequence[str], *, theme: 
 
     Args:
         report: scikit-learn's `classification_report` as a dict.
-        class_names: the classes to draw; of more than thirty, the thirty with the lowest F1.
+        class_names: the classes to draw; of more than twenty, the twenty with the lowest F1.
         theme: colours.
     """
     names = [name for name in class_names if isinstance(report.get(name), Mapping)]
-    names = sorted(names, key=lambda name: report[name]["f1-score"])[:_MOST_CLASSES]
+    names = sorted(names, key=lambda name: report[name]["f1-score"])[:MOST_CLASSES]
     axes = _axes(figure := _figure(4.2, 1.0 + 0.35 * len(names), theme), theme)
     rows = np.arange(len(names))
     series = (("precision", theme.blue), ("recall", theme.orange), ("f1-score", theme.green))
@@ -192,8 +193,9 @@ def svg(figure: "Figure") -> bytes:
 
 
 def short(name: str) -> str:
-    """A class name that fits beside an axis or under a picture."""
-    return name if len(name) <= _LONGEST_NAME else name[: _LONGEST_NAME - 1] + "…"
+    """A class name that fits beside an axis or under a picture; a long one keeps its beginning and end."""
+    half = _LONGEST_NAME // 2
+    return name if len(name) <= _LONGEST_NAME else f"{name[:half]}…{name[-half:]}"
 
 
 def _save(figure: "Figure", **options: Any) -> bytes:

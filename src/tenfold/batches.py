@@ -1,0 +1,61 @@
+"""The training pictures, batch by batch, as Keras' `fit` takes them."""
+
+import keras
+import numpy as np
+
+from tenfold import augmentation
+from tenfold.config import Config
+from tenfold.datasets import Dataset
+
+
+class Batches(keras.utils.PyDataset):
+    """The training pictures in a new order every epoch, augmented batch by batch.
+
+    All randomness comes from (seed, epoch, step), so that any batch can be made again alone.
+
+    Args:
+        dataset: n pictures.
+        settings: batch size, augmentation and seed.
+        one_hot: give labels as float32 (b, classes) in place of int (b,).
+    """
+
+    def __init__(self, dataset: Dataset, settings: Config, *, one_hot: bool):
+        super().__init__()
+        self.dataset = dataset
+        self.settings = settings
+        self.targets = one_hot_labels(dataset) if one_hot else dataset.labels
+        self.epoch = 0
+        self._order: tuple[int, np.ndarray] = (-1, np.arange(0))
+
+    def __len__(self) -> int:
+        return -(-len(self.dataset) // self.settings.batch_size)
+
+    def __getitem__(self, step: int) -> tuple[np.ndarray, np.ndarray]:
+        seed, size = self.settings.seed, self.settings.batch_size
+        if self._order[0] != self.epoch:
+            shuffled = np.random.default_rng([seed, self.epoch]).permutation(len(self.dataset))
+            self._order = (self.epoch, shuffled)
+        index = self._order[1][step * size : (step + 1) * size]
+        change = self.settings.augmentation
+        mirrored = None
+        if change.flip == "alternate":
+            mirrored = augmentation.alternating(index, self.epoch, seed, len(self.dataset))
+        generator = np.random.default_rng([seed, self.epoch, step])
+        images = augmentation.augment(self.dataset.images[index], change, generator, mirrored)
+        return images, self.targets[index]
+
+
+class Epochs(keras.callbacks.Callback):
+    """Tells the batches which epoch is running."""
+
+    def __init__(self, batches: Batches):
+        super().__init__()
+        self.batches = batches
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        self.batches.epoch = epoch
+
+
+def one_hot_labels(dataset: Dataset) -> np.ndarray:
+    """Labels as float32 (n, classes): 1 at the class, 0 elsewhere."""
+    return np.eye(len(dataset.class_names), dtype=np.float32)[dataset.labels]

@@ -1,0 +1,60 @@
+"""Layers: the fused batch norm against Keras' own, and whitening that whitens."""
+
+import keras
+import numpy as np
+import pytest
+
+from tenfold import layers
+
+torch_only = pytest.mark.skipif(keras.backend.backend() != "torch", reason="a layer for the torch backend")
+
+
+@torch_only
+@pytest.mark.parametrize("options", [{}, {"scale": False}, {"center": False}, {"momentum": 0.6}])
+@pytest.mark.parametrize("training", [True, False])
+def test_fused_batch_norm_does_what_keras_does(options, training):
+    x = np.random.default_rng(0).normal(2, 3, (64, 5, 6, 7)).astype("float32")  # n, c, h, w
+    fused = layers.FusedBatchNormalization(axis=1, **options)
+    plain = keras.layers.BatchNormalization(axis=1, **options)
+    fused.build(x.shape)
+    plain.build(x.shape)
+    weights = [w + 0.1 * i for i, w in enumerate(plain.get_weights())]
+    fused.set_weights(weights)
+    plain.set_weights(weights)
+    ours, theirs = (keras.ops.convert_to_numpy(layer(x, training=training)) for layer in (fused, plain))
+    np.testing.assert_allclose(ours, theirs, atol=2e-5)
+    for mine, other in zip(fused.get_weights(), plain.get_weights(), strict=True):
+        np.testing.assert_allclose(mine, other, rtol=1e-3)  # torch's variance is the unbiased one
+
+
+@torch_only
+def test_fused_batch_norm_is_still_when_frozen():
+    layer = layers.FusedBatchNormalization(axis=1, trainable=False)
+    layer.build((8, 3, 4, 4))
+    before = layer.get_weights()
+    layer(np.full((8, 3, 4, 4), 7, "float32"), training=True)
+    assert all((a == b).all() for a, b in zip(before, layer.get_weights(), strict=True))
+
+
+def test_whitening_makes_patches_uncorrelated_with_unit_deviation():
+    random = np.random.default_rng(0)
+    images = random.normal(0, 1, (500, 12, 12, 3)).astype("float32")
+    images += images[..., :1] + np.roll(images, 1, axis=1) + 2  # correlated, off centre
+    kernel, bias = layers.whitening(images, epsilon=1e-9)
+    assert kernel.shape == (2, 2, 3, 24)
+    out = keras.ops.convert_to_numpy(keras.ops.conv(images, kernel)) + bias
+    half = out.reshape(-1, 24)[:, :12]
+    np.testing.assert_allclose(half.mean(axis=0), 0, atol=1e-2)
+    np.testing.assert_allclose(np.cov(half.T), np.eye(12), atol=2e-2)
+    np.testing.assert_allclose(out[..., 12:], -out[..., :12], atol=1e-4)
+
+
+@pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
+def test_pictures_come_in_channels_last_whatever_follows(data_format):
+    inputs, x = layers.pictures((6, 4, 3), data_format, scale=1 / 255, offset=0)
+    model = keras.Model(inputs, x)
+    images = np.random.default_rng(0).integers(0, 256, (2, 6, 4, 3), np.uint8)
+    out = model.predict(images, verbose=0)
+    if data_format == "channels_first":
+        out = out.transpose(0, 2, 3, 1)
+    np.testing.assert_allclose(out, images / 255, atol=1e-6)

@@ -1,0 +1,56 @@
+"""Preparation: settings decided with a reason, a model compiled as the settings say."""
+
+import keras
+import numpy as np
+import pytest
+
+from tenfold import layers, machine, preparation
+from tenfold.config import Config
+from tenfold.datasets import Dataset
+from tenfold.errors import UsageError
+
+RUNNING = keras.backend.backend()
+
+
+@pytest.fixture
+def dataset():
+    images = np.random.default_rng(0).integers(0, 256, (40, 32, 32, 3), np.uint8)
+    return Dataset(images, np.arange(40) % 4, tuple("abcd"), tuple(map(str, range(40))))
+
+
+@pytest.mark.parametrize(("gain", "precision"), [(2.1, "mixed_bfloat16"), (0.6, "float32")])
+def test_auto_precision_takes_what_was_measured_faster(monkeypatch, gain, precision):
+    monkeypatch.setattr(machine, "bfloat16_gain", lambda: gain)
+    settings, reason = preparation.resolve(Config(precision="auto"))
+    assert settings.precision == precision
+    assert f"{gain:.1f} times" in reason
+    assert settings.backend == RUNNING
+
+
+def test_a_precision_that_is_asked_for_is_taken():
+    assert preparation.resolve(Config(precision="float32"))[0].precision == "float32"
+
+
+def test_a_backend_that_does_not_run_is_refused_with_the_cure():
+    other = "jax" if RUNNING != "jax" else "torch"
+    with pytest.raises(UsageError, match=f"KERAS_BACKEND={other}"):
+        preparation.resolve(Config(backend=other))
+
+
+def test_the_model_is_built_for_training_and_seeded(dataset):
+    settings = preparation.resolve(Config(model="fast", optimizer="sgd", precision="mixed_bfloat16"))[0]
+    models = []
+    for _ in range(2):
+        preparation.set_up(settings)
+        models.append(preparation.build(settings, dataset))
+    first, again = models
+    assert first.output_shape == (None, 4)
+    assert first.get_layer("whitening").data_format == layers.training_format()
+    assert all((a == b).all() for a, b in zip(first.get_weights(), again.get_weights(), strict=True))
+
+
+def test_label_smoothing_takes_one_hot_labels(dataset):
+    settings = Config(model="tiny", label_smoothing=0.1, precision="float32")
+    model = preparation.build(settings, dataset)
+    results = model.train_on_batch(dataset.images, np.eye(4, dtype="float32")[dataset.labels])
+    assert np.isfinite(results).all()
