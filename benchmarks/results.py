@@ -9,15 +9,15 @@ from pathlib import Path
 
 from tenfold import machine
 
-PAGE = Path(__file__).parents[1] / "docs" / "results.md"
+ROOT = Path(__file__).parents[1]
 
 
 def write(part: str, text: str) -> None:
-    """Replaces what stands between `<!-- part -->` and `<!-- /part -->` by `text` and where it comes from."""
+    """Puts `text`, and where it comes from, into its part of docs/results.md."""
     found = machine.versions()
     commit = subprocess.run(
         ["git", "describe", "--always", "--dirty", "--abbrev=10"],
-        cwd=PAGE.parent,
+        cwd=ROOT,
         capture_output=True,
         text=True,
     ).stdout.strip()
@@ -27,12 +27,14 @@ def write(part: str, text: str) -> None:
         f"`{command}`; {datetime.date.today()}; {found['processor']}, {found['cores']} cores; {versions}; "
         f"commit {commit or 'unknown'}."
     )
-    page = PAGE.read_text(encoding="utf-8")
+    replace(ROOT / "docs" / "results.md", part, f"{text}\n\n{provenance}")
+
+
+def replace(page: Path, part: str, text: str) -> None:
+    """Replaces what stands between the lines `<!-- part -->` and `<!-- /part -->` of a page, and prints it."""
+    before = page.read_text(encoding="utf-8")
     pattern = re.compile(rf"(<!-- {part} -->\n).*?(<!-- /{part} -->)", re.DOTALL)
-    if not pattern.search(page):
-        raise SystemExit(
-            f"{PAGE} has no part {part!r}. Expected the lines <!-- {part} --> and <!-- /{part} -->."
-        )
-    page = pattern.sub(lambda match: f"{match[1]}{text}\n\n{provenance}\n{match[2]}", page)
-    PAGE.write_text(page, encoding="utf-8")
-    print(f"{text}\n\n{provenance}\n\nWritten to {PAGE}")
+    if not pattern.search(before):
+        raise SystemExit(f"{page} has no part {part!r}. Expected lines <!-- {part} --> and <!-- /{part} -->.")
+    page.write_text(pattern.sub(lambda match: f"{match[1]}{text}\n{match[2]}", before), encoding="utf-8")
+    print(f"{text}\n\nWritten to {page}")

@@ -11,7 +11,7 @@ def recipe() -> Config:
         recipe="fast",
         model="fast",
         optimizer="muon",
-        learning_rate=0.24,
+        learning_rate=0.12,
         momentum=0.6,
         weight_decay=0.0,
         schedule="linear",
