@@ -31,7 +31,7 @@ def write(part: str, text: str) -> None:
 
 
 def replace(page: Path, part: str, text: str) -> None:
-    """Replaces what stands between the lines `<!-- part -->` and `<!-- /part -->` of a page, and prints it."""
+    """Replaces what a page holds between `<!-- part -->` and `<!-- /part -->`, and prints it."""
     before = page.read_text(encoding="utf-8")
     pattern = re.compile(rf"(<!-- {part} -->\n).*?(<!-- /{part} -->)", re.DOTALL)
     if not pattern.search(before):

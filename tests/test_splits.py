@@ -111,3 +111,13 @@ def test_other_classes_than_the_run_s_are_refused(tmp_path):
     run.write("data.json", {"class_names": ["cat", "dog"], "image_size": 32})
     with pytest.raises(DataError, match="cat, dog"):
         splits.open_test(run)
+
+
+def test_data_given_by_a_relative_path_are_found_from_elsewhere(tmp_path, picture_folder, monkeypatch):
+    folder = picture_folder({"train/a": 20, "train/b": 20, "test/a": 2, "test/b": 2})
+    monkeypatch.chdir(folder.parent)
+    run = run_of(Config(data=folder.name, image_size=32), tmp_path / "runs")
+    run.write("data.json", {**run.data, "path": str(folder)})
+    monkeypatch.chdir(tmp_path / "runs")
+    assert len(splits.open_split(run, "train")) == 36
+    assert len(splits.open_test(run)[0]) == 4

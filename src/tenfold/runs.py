@@ -52,7 +52,7 @@ class Run:
 
     @property
     def data(self) -> dict[str, Any]:
-        """`data.json`: source, kind, class_names, image_size, fit, counts and hashes by split, notes."""
+        """`data.json`: source, path, kind, class_names, image_size, fit, counts by split, notes."""
         return json.loads(self._text("data.json"))
 
     @property

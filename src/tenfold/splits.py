@@ -1,7 +1,9 @@
 """Train, validation and test: cut honestly, recorded with hashes, and the one door to the test pictures."""
 
+import dataclasses
 import hashlib
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -164,7 +166,11 @@ def open_test(run: runs.Run) -> tuple[datasets.Dataset, str]:
 
 
 def _settings(run: runs.Run) -> Config:
-    """The run's settings with the picture size that was found when it was trained."""
-    import dataclasses
+    """The run's settings, with the picture size and the place of the data found when it was trained.
 
-    return dataclasses.replace(run.config, image_size=run.data["image_size"])
+    A path is taken as the settings have it; where that leads nowhere from here, as it was then.
+    """
+    config, found = run.config, run.data
+    moved = found.get("path") is not None and not Path(config.data).exists()
+    data = found["path"] if moved else config.data
+    return dataclasses.replace(config, image_size=found["image_size"], data=data)

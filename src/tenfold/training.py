@@ -248,6 +248,7 @@ def _record(run: Run, settings: Config, parts: splits.Parts, reason: str, comman
         "data.json",
         {
             "source": settings.data,
+            "path": str(Path(settings.data).absolute()) if Path(settings.data).exists() else None,
             "kind": parts.source.kind,
             "class_names": list(train.class_names),
             "image_size": settings.image_size,
