@@ -45,6 +45,23 @@ def test_the_best_epoch_is_kept_as_soon_as_it_is_found(monitor, values, kept):
     assert best.weights[0] == kept[-1]
 
 
+@pytest.mark.parametrize(
+    ("monitor", "values", "stops_after"),
+    [
+        ("val_accuracy", [0.5, 0.7, 0.6, 0.6], 4),
+        ("val_loss", [0.5, 0.6, 0.7], 3),
+        ("last", [0.5, 0.4, 0.4], 3),
+    ],
+)
+def test_patience_ends_the_run_that_no_longer_gets_better(monitor, values, stops_after):
+    best = callbacks.Best(monitor, keep=print, patience=2)
+    name = "val_loss" if monitor == "val_loss" else "val_accuracy"
+    run_epochs(best, values[: stops_after - 1], name)
+    assert not hasattr(best.model, "stop_training")
+    best.on_epoch_end(stops_after - 1, {name: values[stops_after - 1]})
+    assert best.model.stop_training
+
+
 def test_progress_tells_of_every_epoch_and_writes_the_history(tmp_path):
     run = runs.create(tmp_path, "run")
     heard = []

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import tenfold
-from tenfold import evaluation, models, splits, training
+from tenfold import evaluation, models, runs, splits, training
 from tenfold.config import Augmentation, Config
 from tenfold.errors import GateError, Stopped, UsageError
 
@@ -38,7 +38,8 @@ def test_it_learns_and_leaves_every_file(run):
     names = {path.name for path in run.path.iterdir()}
     assert names == {
         *("config.yaml", "command.txt", "environment.json", "data.json", "splits.json", "summary.json"),
-        *("model.keras", "history.csv", "events.jsonl", "validation.json", "predictions.parquet", "gallery"),
+        *("model.keras", "history.csv", "events.jsonl", "validation.json", "predictions.parquet"),
+        *("gallery", "state"),
     }
     assert run.scores("validation")["accuracy"] > 0.9
     assert run.command == "tenfold train digits"
@@ -101,17 +102,6 @@ def test_a_loss_that_explodes_ends_with_advice_and_no_run_folder(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_plan_resolves_everything_and_leaves_nothing(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    plan = training.plan(dataclasses.replace(QUICK, precision="auto"))
-    assert plan.config.precision in ("float32", "mixed_bfloat16")
-    assert (plan.parameters, plan.image_shape) == (394_970, (32, 32, 3))
-    assert plan.flops == 2 * (32 * 32 * 27 * 12 + 16 * 16 * 12 * 128 + 128 * 10)
-    assert plan.images_per_second > 10
-    assert plan.seconds > 0
-    assert not list(tmp_path.iterdir())
-
-
 def test_a_wrong_model_leaves_no_run_folder(tmp_path):
     with pytest.raises(UsageError, match="Did you mean 'tiny'"):
         training.train(dataclasses.replace(QUICK, model="tinny"), runs=tmp_path)
@@ -129,13 +119,90 @@ class Interrupt(keras.callbacks.Callback):
 
 
 def test_an_interrupt_keeps_the_best_epoch_so_far(tmp_path):
-    with pytest.raises(Stopped, match="model of epoch") as caught:
+    with pytest.raises(Stopped, match="tenfold resume") as caught:
         training.train(QUICK, runs=tmp_path, extra_callbacks=[Interrupt(2)])
     assert caught.value.exit_code == 130
     assert models.load(tmp_path / "quick" / "model.keras").count_params() == 394_970
     with pytest.raises(Stopped, match="nothing was kept"):
         training.train(QUICK, runs=tmp_path, name="none", extra_callbacks=[Interrupt(0)])
     assert not (tmp_path / "none").exists()
+
+
+DEMANDING = dataclasses.replace(
+    QUICK,
+    recipe="demanding",
+    model="augmented",
+    model_options={"width": 4},
+    epochs=4,
+    augmentation=Augmentation(flip="random", rotation=10, shift=0.1),
+)
+
+
+def same(one, other):
+    ours, theirs = (models.load(run.model_path).get_weights() for run in (one, other))
+    return all((a == b).all() for a, b in zip(ours, theirs, strict=True))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        DEMANDING,
+        dataclasses.replace(DEMANDING, optimizer="muon", momentum=0.6, schedule="linear", warmup=0.1),
+        dataclasses.replace(DEMANDING, val_split=0, precision="mixed_bfloat16", label_smoothing=0.1),
+    ],
+    ids=["dropout-and-adam", "muon-and-schedule", "no-validation-bfloat16"],
+)
+def test_a_resumed_run_ends_where_the_unbroken_one_ends(settings, tmp_path):
+    whole = training.train(settings, runs=tmp_path, name="whole")
+    with pytest.raises(Stopped):
+        training.train(settings, runs=tmp_path, name="cut", extra_callbacks=[Interrupt(1)])
+    with pytest.raises(Stopped):
+        training.resume(tmp_path / "cut", extra_callbacks=[Interrupt(3)])
+    cut = training.resume(tmp_path / "cut")
+    assert same(whole, cut)
+    assert cut.scores("validation") == whole.scores("validation")
+    columns = ("epoch", "loss", "accuracy", "learning_rate")
+    assert [[row[c] for c in columns] for row in cut.history] == [
+        [row[c] for c in columns] for row in whole.history
+    ]
+    with pytest.raises(UsageError, match="has finished"):
+        training.resume(cut)
+
+
+def test_a_resumed_run_still_stops_early(tmp_path):
+    settings = dataclasses.replace(QUICK, epochs=30, patience=2, learning_rate=0.02, monitor="val_loss")
+    whole = training.train(settings, runs=tmp_path, name="whole")
+    with pytest.raises(Stopped):
+        training.train(settings, runs=tmp_path, name="cut", extra_callbacks=[Interrupt(2)])
+    cut = training.resume(tmp_path / "cut")
+    assert len(cut.history) == len(whole.history) < 30
+    assert same(whole, cut)
+
+
+def test_a_run_killed_at_any_moment_is_resumed_to_the_same_end(tmp_path):
+    words = ["digits", "--recipe", "tiny", "--epochs", "25", "--runs", str(tmp_path)]
+    command = [sys.executable, "-m", "tenfold"]
+    process = subprocess.Popen([*command, "train", *words, "--name", "cut"], stdout=subprocess.DEVNULL)
+    deadline = time.monotonic() + 90
+    while not (tmp_path / "cut/state/epoch.npz").exists():
+        assert time.monotonic() < deadline
+        assert process.poll() is None
+        time.sleep(0.05)
+    time.sleep(1.0)
+    process.kill()
+    process.wait(30)
+    assert not (tmp_path / "cut/summary.json").exists()
+    for last in (["resume", str(tmp_path / "cut")], ["train", *words, "--name", "whole"]):
+        assert subprocess.run([*command, *last, "--quiet"], stdout=subprocess.DEVNULL).returncode == 0
+    assert same(*(runs.open_run(tmp_path / name) for name in ("cut", "whole")))
+
+
+def test_a_run_without_a_whole_epoch_cannot_be_resumed(tmp_path):
+    run = training.train(dataclasses.replace(QUICK, epochs=1), runs=tmp_path)
+    (run.path / "summary.json").unlink()
+    (run.path / "state/epoch.npz").unlink()
+    with pytest.raises(UsageError, match="Train it anew"):
+        training.resume(run)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them")

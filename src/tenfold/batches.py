@@ -46,7 +46,11 @@ class Batches(keras.utils.PyDataset):
 
 
 class Epochs(keras.callbacks.Callback):
-    """Tells the batches which epoch is running."""
+    """Tells the batches which epoch is running, and seeds torch by it.
+
+    Keras' dropout draws from torch's global generator there; so an epoch's masks, too, follow from the
+    seed and the epoch, wherever training began.
+    """
 
     def __init__(self, batches: Batches):
         super().__init__()
@@ -54,6 +58,11 @@ class Epochs(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         self.batches.epoch = epoch
+        if keras.backend.backend() == "torch":
+            import torch
+
+            sequence = np.random.SeedSequence([self.batches.settings.seed, epoch])
+            torch.manual_seed(int(sequence.generate_state(1)[0]))
 
 
 def one_hot_labels(dataset: Dataset) -> np.ndarray:

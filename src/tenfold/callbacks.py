@@ -66,34 +66,56 @@ Listener = Callable[[Moment | Download | str], None]
 
 
 class Best(keras.callbacks.Callback):
-    """Remembers the weights of the best epoch, and hands them on as soon as they are found.
+    """Remembers the weights of the best epoch, hands them on as soon as they are found, and stops early.
 
     Args:
         monitor: "val_accuracy", "val_loss", or "last" for whichever epoch came last. Without a validation
-            split every epoch counts as the last.
-        keep: called with the model after every epoch that is the best so far.
+            split every epoch counts as the last, and nothing stops early.
+        keep: called with the model after every epoch whose weights are remembered.
+        patience: ends the run after this many epochs without a better value of `monitor` (of the
+            validation accuracy for "last"); 0 never does.
+
+    Attributes:
+        value: the best value so far; None before the first validation.
+        value_epoch: its epoch, from 1.
+        epoch: the remembered epoch, from 1.
+        weights: its weights; None before the first epoch has ended.
     """
 
-    def __init__(self, monitor: str, keep: Callable[[keras.Model], None]):
+    def __init__(self, monitor: str, keep: Callable[[keras.Model], None], patience: int = 0):
         super().__init__()
         self.monitor = monitor
+        self.watched = "val_accuracy" if monitor == "last" else monitor
         self.keep = keep
+        self.patience = patience
         self.value: float | None = None
+        self.value_epoch = 0
         self.epoch = 0
         self.weights: list[np.ndarray] | None = None
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        value = (logs or {}).get("val_accuracy" if self.monitor == "last" else self.monitor)
-        better = (
-            value is None
-            or self.value is None
-            or self.monitor == "last"
-            or (value < self.value if self.monitor == "val_loss" else value > self.value)
-        )
-        if better:
-            self.value, self.epoch = value, epoch + 1
+        value = (logs or {}).get(self.watched)
+        if value is not None and self._better(value):
+            self.value, self.value_epoch = float(value), epoch + 1
+        if value is None or self.monitor == "last" or self.value_epoch == epoch + 1:
+            self.epoch = epoch + 1
             self.weights = self.model.get_weights()
             self.keep(self.model)
+        if self.patience and value is not None and epoch + 1 - self.value_epoch >= self.patience:
+            self.model.stop_training = True
+
+    def get_state(self) -> tuple[dict[str, Any], list[np.ndarray]]:
+        facts = {"value": self.value, "value_epoch": self.value_epoch, "epoch": self.epoch}
+        return facts, self.weights or []
+
+    def set_state(self, facts: dict[str, Any], arrays: list[np.ndarray]) -> None:
+        self.value, self.value_epoch, self.epoch = facts["value"], facts["value_epoch"], facts["epoch"]
+        self.weights = arrays
+
+    def _better(self, value: float) -> bool:
+        if self.value is None:
+            return True
+        return value < self.value if self.watched == "val_loss" else value > self.value
 
 
 class Progress(keras.callbacks.Callback):
@@ -118,11 +140,12 @@ class Progress(keras.callbacks.Callback):
         self.listen = listen
         self.history: list[dict[str, Any]] = []
         self.trained = 0.0  # seconds of training alone, over all finished epochs
+        self.before = 0.0  # seconds of an earlier process, where the run was resumed
         self.last_told = 0.0
         self.start = time.perf_counter()
 
     def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
-        self.start = time.perf_counter()
+        self.start = time.perf_counter() - self.before
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         self.epoch_start = self.epoch_trained = time.perf_counter()
@@ -148,6 +171,17 @@ class Progress(keras.callbacks.Callback):
         writer.writerows([{k: f"{v:.6g}" for k, v in line.items()} for line in self.history])
         self.run.write("history.csv", text.getvalue())
         self.listen(moment)
+
+    def get_state(self) -> tuple[dict[str, Any], list[np.ndarray]]:
+        return {"history": self.history, "trained": self.trained, "seconds": self.seconds}, []
+
+    def set_state(self, facts: dict[str, Any], arrays: list[np.ndarray]) -> None:
+        self.history, self.trained, self.before = facts["history"], facts["trained"], facts["seconds"]
+
+    @property
+    def seconds(self) -> float:
+        """Since training began."""
+        return time.perf_counter() - self.start
 
     @property
     def images_per_second(self) -> float:

@@ -9,7 +9,8 @@
       validation.json    test.json                        scores of a split, with intervals
       predictions.parquet                                 one row a picture and split
       gallery/<split>.npz                                 some of the pictures, for the report
-      ledger.jsonl       every look at the test pictures  report.html   plots/   exports/
+      ledger.jsonl       every look at the test pictures  state/        what `resume` needs
+      report.html   plots/   exports/
 
 Files are written whole or not at all: to a temporary name beside the target, then renamed.
 """

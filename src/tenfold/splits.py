@@ -118,13 +118,25 @@ def open_split(run: runs.Run, split: str) -> datasets.Dataset:
     Raises:
         DataError: the run has no such split, or the data have changed since.
     """
-    entry = run.splits["splits"].get(split)
-    if entry is None:
+    if split not in run.splits["splits"]:
         raise DataError(
-            f"{run.path} has no {split} split: {run.splits['origin']}. Use --split test or train."
+            f"{run.path} has no {split} split ({run.splits['origin']}). Use --split test or --split train."
         )
     parts = read(_settings(run))
-    part = parts.train if split == "train" else parts.validation
+    return _checked(run, split, parts.train if split == "train" else parts.validation)
+
+
+def read_again(run: runs.Run) -> Parts:
+    """The training and validation pictures of a run, checked against their recorded hashes."""
+    parts = read(_settings(run))
+    _checked(run, "train", parts.train)
+    if "validation" in run.splits["splits"]:
+        _checked(run, "validation", parts.validation)
+    return parts
+
+
+def _checked(run: runs.Run, split: str, part: datasets.Dataset | None) -> datasets.Dataset:
+    entry = run.splits["splits"][split]
     if part is None or fingerprint(part) != entry["sha256"]:
         raise DataError(
             f"The {split} pictures of {run.config.data} are not those {run.path} was trained with. "

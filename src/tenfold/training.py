@@ -8,9 +8,7 @@ import contextlib
 import dataclasses
 import platform
 import signal
-import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,45 +18,10 @@ import numpy as np
 from tenfold import callbacks, config, evaluation, layers, machine, models, preparation, splits
 from tenfold.batches import Batches, Epochs, one_hot_labels
 from tenfold.callbacks import Download, Listener
+from tenfold.checkpoint import Checkpoint
 from tenfold.config import Config
-from tenfold.datasets import Source
-from tenfold.errors import Stopped
-from tenfold.runs import Run, create, discard
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What a training run would do, found out without doing it.
-
-    Attributes:
-        config: the settings, with precision, backend and picture size resolved.
-        source: where the pictures come from.
-        counts: pictures by split.
-        image_shape: (height, width, 3).
-        class_names: in the order of the labels.
-        parameters: weights of the model, trained or not.
-        flops: floating-point operations of one forward pass for one picture.
-        precision: arithmetic of training.
-        precision_reason: why this precision, in plain words.
-        backend: the running Keras backend.
-        images_per_second: training speed, probed with a few steps.
-        seconds: expected for the whole run, validation included.
-        memory_bytes: largest resident size of this process so far: data and probe steps.
-    """
-
-    config: Config
-    source: Source
-    counts: dict[str, int]
-    image_shape: tuple[int, int, int]
-    class_names: tuple[str, ...]
-    parameters: int
-    flops: int
-    precision: str
-    precision_reason: str
-    backend: str
-    images_per_second: float
-    seconds: float
-    memory_bytes: int
+from tenfold.errors import Stopped, UsageError
+from tenfold.runs import Run, create, discard, open_run
 
 
 def train(
@@ -110,11 +73,58 @@ def train(
             "the last epoch is kept."
         )
     _record(run, settings, parts, reason, command)
-    start = time.perf_counter()
+    return _continue(run, model, settings, parts, listen, extra_callbacks)
+
+
+def resume(
+    run: Run | str | Path,
+    *,
+    listen: Listener = lambda moment: None,
+    extra_callbacks: Sequence[keras.callbacks.Callback] = (),
+) -> Run:
+    """Takes a run that was stopped or killed to the end that it would have had.
+
+    The run goes on after its last whole epoch. On the same machine, with the same number of threads, the
+    kept model is the same bit for bit as if nothing had happened.
+
+    Args:
+        run: the run, or the path of its folder.
+        listen: as in `train`.
+        extra_callbacks: as in `train`.
+
+    Raises:
+        UsageError: the run has finished, or stopped before an epoch had ended.
+        DataError: the data have changed since.
+    """
+    run = run if isinstance(run, Run) else open_run(run)
+    if (run.path / "summary.json").exists():
+        raise UsageError(f"{run.path} has finished. To train longer, start anew with more --epochs.")
+    settings, _ = preparation.resolve(run.config)
+    preparation.set_up(settings)
+    parts = splits.read_again(run)
+    model = preparation.build(settings, parts.train)
+    listen(f"Run folder: {run.path}")
+    run.append("events.jsonl", {"event": "resumed"})
+    return _continue(run, model, settings, parts, listen, extra_callbacks, resumed=True)
+
+
+def _continue(
+    run: Run,
+    model: keras.Model,
+    settings: Config,
+    parts: splits.Parts,
+    listen: Listener,
+    extra_callbacks: Sequence[keras.callbacks.Callback],
+    *,
+    resumed: bool = False,
+) -> Run:
+    """Trains from where the run stands to its end."""
     best, progress = _callbacks(run, settings, parts, listen)
+    checkpoint = Checkpoint(run, {"best": best, "progress": progress})
+    first = checkpoint.restore(model, settings.epochs) if resumed else 0
     try:
         with _terminable():
-            _fit(model, settings, parts, [best, progress, *extra_callbacks])
+            _fit(model, settings, parts, [best, progress, checkpoint, *extra_callbacks], first)
     except (KeyboardInterrupt, SystemExit) as stop:
         code = 143 if isinstance(stop, SystemExit) else 130
         raise _stopped(run, best, code) from None
@@ -123,46 +133,8 @@ def train(
             discard(run)
         raise
     model.set_weights(best.weights)
-    _finish(run, model, settings, parts, best, progress, time.perf_counter() - start)
+    _finish(run, model, settings, parts, best, progress)
     return run
-
-
-def plan(settings: Config) -> Plan:
-    """Resolves settings against data and machine, and probes the training speed with a few steps."""
-    settings, reason = preparation.resolve(settings)
-    preparation.set_up(settings)
-    parts = splits.read(settings)
-    settings = dataclasses.replace(settings, image_size=parts.train.images.shape[1])
-    model = preparation.build(settings, parts.train)
-    batches = Batches(parts.train, settings, one_hot=settings.label_smoothing > 0)
-    warm, steps = 3, 0
-    start = stop = time.perf_counter()
-    while stop - start < 3.0 and steps < 200:
-        model.train_on_batch(*batches[steps % len(batches)])
-        steps += 1
-        if steps <= warm:  # the first steps also prepare kernels
-            start = time.perf_counter()
-        stop = time.perf_counter()
-    speed = (steps - warm) * settings.batch_size / (stop - start)
-    checked = len(parts.validation) if parts.validation is not None else 0
-    seconds = settings.epochs * (
-        len(parts.train) / speed + checked / (3 * speed)
-    )  # forward: a third of a step
-    return Plan(
-        config=settings,
-        source=parts.source,
-        counts=parts.counts,
-        image_shape=parts.train.images.shape[1:],
-        class_names=parts.train.class_names,
-        parameters=model.count_params(),
-        flops=models.flops(model),
-        precision=settings.precision,
-        precision_reason=reason,
-        backend=settings.backend,
-        images_per_second=speed,
-        seconds=seconds,
-        memory_bytes=machine.peak_memory(),
-    )
 
 
 def _callbacks(
@@ -175,29 +147,30 @@ def _callbacks(
         with run.replacing("model.keras") as path:
             whole.save(path)
 
-    best = callbacks.Best(settings.monitor, keep)
+    best = callbacks.Best(settings.monitor, keep, settings.patience)
     return best, callbacks.Progress(run, len(parts.train), settings.batch_size, best, listen)
 
 
 def _fit(
-    model: keras.Model, settings: Config, parts: splits.Parts, watchers: Sequence[keras.callbacks.Callback]
+    model: keras.Model,
+    settings: Config,
+    parts: splits.Parts,
+    watchers: Sequence[keras.callbacks.Callback],
+    first: int,
 ) -> None:
     one_hot = settings.label_smoothing > 0
     batches = Batches(parts.train, settings, one_hot=one_hot)
     held, held_data = parts.validation, None
     if held is not None:
         held_data = (held.images, one_hot_labels(held) if one_hot else held.labels)
-    watchers = [Epochs(batches), callbacks.Diverged(), *watchers]
-    if held is not None and settings.patience:
-        monitor = "val_accuracy" if settings.monitor == "last" else settings.monitor
-        watchers.append(keras.callbacks.EarlyStopping(monitor, patience=settings.patience))
     model.fit(
         batches,
+        initial_epoch=first,
         epochs=settings.epochs,
         shuffle=False,  # the batches do it, from their own seed
         validation_data=held_data,
         validation_batch_size=max(settings.batch_size, 500),
-        callbacks=watchers,
+        callbacks=[Epochs(batches), callbacks.Diverged(), *watchers],
         verbose=0,
     )
 
@@ -225,7 +198,11 @@ def _stopped(run: Run, best: callbacks.Best, code: int) -> Stopped:
         discard(run)
         return Stopped("Stopped before the first epoch had ended; nothing was kept.", code)
     run.append("events.jsonl", {"event": "stopped", "best_epoch": best.epoch})
-    return Stopped(f"Stopped. The model of epoch {best.epoch} is kept in {run.model_path}.", code)
+    return Stopped(
+        f"Stopped. The model of epoch {best.epoch} is kept in {run.model_path}. "
+        f"Go on with: tenfold resume {run.path}",
+        code,
+    )
 
 
 def _record(run: Run, settings: Config, parts: splits.Parts, reason: str, command: str) -> None:
@@ -278,13 +255,18 @@ def _finish(
     parts: splits.Parts,
     best: callbacks.Best,
     progress: callbacks.Progress,
-    seconds: float,
 ) -> None:
     """Evaluates the kept model in float32 on the validation split and writes the summary."""
+    if parts.validation is not None:
+        exact = models.twin(
+            model, settings.model, data_format=layers.training_format(), options=settings.model_options
+        )
+        found = evaluation.evaluate(models.predict_fn(exact), parts.validation, split="validation")
+        run.save_evaluation("validation", found.to_dict(), found.predictions(), parts.validation.images)
     run.write(
         "summary.json",
         {
-            "seconds": round(seconds, 1),
+            "seconds": round(progress.seconds, 1),
             "images_per_second": round(progress.images_per_second, 1),
             "parameters": model.count_params(),
             "flops": models.flops(model),
@@ -294,10 +276,4 @@ def _finish(
             "peak_memory_bytes": machine.peak_memory(),
         },
     )
-    if parts.validation is not None:
-        exact = models.twin(
-            model, settings.model, data_format=layers.training_format(), options=settings.model_options
-        )
-        found = evaluation.evaluate(models.predict_fn(exact), parts.validation, split="validation")
-        run.save_evaluation("validation", found.to_dict(), found.predictions(), parts.validation.images)
-    run.append("events.jsonl", {"event": "finished", "seconds": round(seconds, 1)})
+    run.append("events.jsonl", {"event": "finished", "seconds": round(progress.seconds, 1)})

@@ -15,7 +15,7 @@ from tenfold import errors
 from tenfold.cli import faults
 
 VERBS = {
-    "Start": ("demo", "train"),
+    "Start": ("demo", "train", "resume"),
     "Use a run": ("evaluate", "predict", "report"),
     "Look around": ("recipes", "checks"),
 }

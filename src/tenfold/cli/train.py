@@ -15,8 +15,8 @@ from tenfold.cli.progress import Progress, Style, duration, emit
 from tenfold.config import Config
 
 if TYPE_CHECKING:
+    from tenfold.planning import Plan
     from tenfold.runs import Run
-    from tenfold.training import Plan
 
 
 @dataclass(frozen=True)
@@ -112,10 +112,10 @@ def summarise(run: "Run", style: Style, progress: Progress) -> None:
 
 
 def _dry_run(config: Config, options: Options) -> int:
-    from tenfold import training
     from tenfold.config import to_yaml
+    from tenfold.planning import plan as resolved
 
-    plan = training.plan(config)
+    plan = resolved(config)
     if options.json:
         emit("plan", **_facts(plan))
         return 0

@@ -17,7 +17,7 @@ def recipe() -> Config:
         schedule="linear",
         warmup=0.1,
         label_smoothing=0.2,
-        epochs=8,
+        epochs=10,
         batch_size=512,
         augmentation=Augmentation(flip="alternate", crop=2),
     )

@@ -1,0 +1,82 @@
+"""What a training run would do, found out without doing it."""
+
+import dataclasses
+import time
+from dataclasses import dataclass
+
+from tenfold import machine, models, preparation, splits
+from tenfold.batches import Batches
+from tenfold.config import Config
+from tenfold.datasets import Source
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a training run would do, found out without doing it.
+
+    Attributes:
+        config: the settings, with precision, backend and picture size resolved.
+        source: where the pictures come from.
+        counts: pictures by split.
+        image_shape: (height, width, 3).
+        class_names: in the order of the labels.
+        parameters: weights of the model, trained or not.
+        flops: floating-point operations of one forward pass for one picture.
+        precision: arithmetic of training.
+        precision_reason: why this precision, in plain words.
+        backend: the running Keras backend.
+        images_per_second: training speed, probed with a few steps.
+        seconds: expected for the whole run, validation included.
+        memory_bytes: largest resident size of this process so far: data and probe steps.
+    """
+
+    config: Config
+    source: Source
+    counts: dict[str, int]
+    image_shape: tuple[int, int, int]
+    class_names: tuple[str, ...]
+    parameters: int
+    flops: int
+    precision: str
+    precision_reason: str
+    backend: str
+    images_per_second: float
+    seconds: float
+    memory_bytes: int
+
+
+def plan(settings: Config) -> Plan:
+    """Resolves settings against data and machine, and probes the training speed with a few steps."""
+    settings, reason = preparation.resolve(settings)
+    preparation.set_up(settings)
+    parts = splits.read(settings)
+    settings = dataclasses.replace(settings, image_size=parts.train.images.shape[1])
+    model = preparation.build(settings, parts.train)
+    batches = Batches(parts.train, settings, one_hot=settings.label_smoothing > 0)
+    warm, steps = 3, 0
+    start = stop = time.perf_counter()
+    while stop - start < 3.0 and steps < 200:
+        model.train_on_batch(*batches[steps % len(batches)])
+        steps += 1
+        if steps <= warm:  # the first steps also prepare kernels
+            start = time.perf_counter()
+        stop = time.perf_counter()
+    speed = (steps - warm) * settings.batch_size / (stop - start)
+    checked = len(parts.validation) if parts.validation is not None else 0
+    forward = 3 * speed  # a forward pass is about a third of a step
+    seconds = settings.epochs * (len(parts.train) / speed + checked / forward)
+    return Plan(
+        config=settings,
+        source=parts.source,
+        counts=parts.counts,
+        image_shape=parts.train.images.shape[1:],
+        class_names=parts.train.class_names,
+        parameters=model.count_params(),
+        flops=models.flops(model),
+        precision=settings.precision,
+        precision_reason=reason,
+        backend=settings.backend,
+        images_per_second=speed,
+        seconds=seconds,
+        memory_bytes=machine.peak_memory(),
+    )
