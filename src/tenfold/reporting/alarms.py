@@ -37,7 +37,8 @@ def _unfinished(facts: Facts) -> Iterator[Alarm]:
     planned = f" of {facts.config.epochs}" if facts.config else ""
     yield Alarm(
         "Not finished",
-        f"Training did {len(facts.history)}{planned} epochs and was stopped; a longer run may do better.",
+        f"Training did {len(facts.history)}{planned} epochs and was stopped. "
+        "Take it to its end with: tenfold resume RUN",
     )
 
 
