@@ -23,6 +23,8 @@ _HOMES = {
     "load": "tenfold.datasets",
     "recipe": "tenfold.recipes",
     "train": "tenfold.training",
+    "resume": "tenfold.training",
+    "plan": "tenfold.planning",
     "Run": "tenfold.runs",
     "open_run": "tenfold.runs",
     "evaluate": "tenfold.evaluation",
