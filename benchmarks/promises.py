@@ -15,8 +15,8 @@ import time
 from pathlib import Path
 
 import numpy as np
-import results
 
+import results
 from tenfold import models, runs, splits
 
 PREDICT = """
