@@ -1,6 +1,12 @@
-"""A small modern network, annealed in a few epochs: more accurate than every classic, in less time.
+"""A small modern network, annealed in ten epochs: more accurate than every classic, in less time.
 
-tenfold train
+    tenfold train
+
+About 92.8 % test accuracy in nine minutes on two cores of an AMD EPYC with avx512_bf16, no GPU; the exact
+figures are in docs/results.md. The network and most settings follow Jordan's airbench94 (arXiv:2404.00498):
+a whitening convolution, Muon on convolution kernels, label smoothing, mirrored crops, flips that alternate
+by epoch, a linearly falling rate. The batch is smaller than its 2,000, as few epochs ask for more steps, and
+the peak rate with it (docs/log.md).
 """
 
 from tenfold.config import Augmentation, Config
