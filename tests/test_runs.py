@@ -125,5 +125,13 @@ def test_events_are_dated_lines(run):
 
 
 def test_a_run_that_came_to_nothing_leaves_nothing(run):
+    run.write("gallery/train.npz", b"x")
     runs.discard(run)
     assert not run.path.exists()
+
+
+def test_a_ledger_outlives_a_run_that_came_to_nothing(run):
+    run.append("ledger.jsonl", {"sha256": "abc"})
+    runs.discard(run)
+    assert [path.name for path in run.path.iterdir()] == ["ledger.jsonl"]
+    assert runs.create(run.path.parent, "fast", exist_ok=True).looks[0]["sha256"] == "abc"

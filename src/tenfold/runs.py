@@ -262,14 +262,11 @@ def create(folder: Path, name: str, *, exist_ok: bool = False) -> Run:
         while not exist_ok and path.exists():
             number += 1
             path = folder / f"{name}-{number}"
-        if path.exists() and any(path.iterdir()) and not (path / "config.yaml").exists():
+        found = {entry.name for entry in path.iterdir()} if path.exists() else set()
+        if found - {"ledger.jsonl"} and "config.yaml" not in found:
             raise UsageError(f"{path} exists and is no run, so it is not emptied. Choose another --name.")
         path.mkdir(exist_ok=True)
-        for old in sorted(path.rglob("*"), reverse=True):
-            if old.is_dir():
-                old.rmdir()
-            elif old.name != "ledger.jsonl":
-                old.unlink()
+        _empty(path)
     except OSError as error:
         raise ResourceError(
             f"Cannot make the run folder {path}: {error.strerror}. Choose another place with --runs."
@@ -278,10 +275,19 @@ def create(folder: Path, name: str, *, exist_ok: bool = False) -> Run:
 
 
 def discard(run: Run) -> None:
-    """Removes a run folder that came to nothing."""
-    import shutil
+    """Removes a run folder that came to nothing; a ledger of test looks in it is kept."""
+    with contextlib.suppress(OSError):
+        _empty(run.path)
+        run.path.rmdir()
 
-    shutil.rmtree(run.path, ignore_errors=True)
+
+def _empty(folder: Path) -> None:
+    """Removes all but the ledger of test looks."""
+    for old in sorted(folder.rglob("*"), reverse=True):
+        if old.is_dir() and not old.is_symlink():
+            old.rmdir()
+        elif old != folder / "ledger.jsonl":
+            old.unlink()
 
 
 def open_run(path: str | Path) -> Run:

@@ -72,7 +72,11 @@ def train(
             "No validation split: early stopping and the choice of the best epoch are off; "
             "the last epoch is kept."
         )
-    _record(run, settings, parts, reason, command)
+    try:
+        _record(run, settings, parts, reason, command)
+    except BaseException:
+        discard(run)
+        raise
     return _continue(run, model, settings, parts, listen, extra_callbacks)
 
 
