@@ -70,10 +70,10 @@ def class_table(report: Mapping[str, Any]) -> list[str]:
     columns = ("precision", "recall", "f1-score", "support")
     table = [" " * left + "".join(f"{column:>11}" for column in columns)]
     for name, row in report.items():
-        if not isinstance(row, Mapping):  # the accuracy, which has no columns
+        if not isinstance(row, Mapping):  # the accuracy, which has one number
+            total = report["macro avg"]["support"]
+            table += ["", f"{name:>{left}}{row:>33.3f}{total:>11,.0f}"]
             continue
-        if name == "macro avg":
-            table.append("")
         numbers = "".join(f"{row[column]:>11.3f}" for column in columns[:3])
         table.append(f"{name:>{left}}{numbers}{row['support']:>11,.0f}")
     return table
