@@ -63,21 +63,25 @@ def _requirements() -> list[str]:
         return []
 
 
-def _required() -> list[str]:
-    return [_package(line) for line in _requirements() if "extra ==" not in line]
+def _required(extra: str = "") -> list[str]:
+    """The packages that Tenfold, or one optional part of it, needs on this machine, by pyproject.toml."""
+    from packaging.requirements import Requirement
+
+    wanted = [Requirement(line) for line in _requirements()]
+    return [
+        one.name
+        for one in wanted
+        if (one.marker.evaluate({"extra": extra}) if one.marker else not extra)
+        and ("extra" in str(one.marker)) == bool(extra)
+    ]
 
 
 def _extras() -> dict[str, list[str]]:
-    """The packages of each optional part, as pyproject.toml declares them."""
-    extras: dict[str, list[str]] = {}
-    for line in _requirements():
-        if match := re.search(r"extra == ['\"]([\w-]+)['\"]", line):
-            extras.setdefault(match[1], []).append(_package(line))
-    return extras
-
-
-def _package(requirement: str) -> str:
-    return re.split(r"[^\w.-]", requirement, maxsplit=1)[0]
+    """The packages of each optional part."""
+    if not _requirements():
+        return {}
+    names = importlib.metadata.metadata("tenfold").get_all("Provides-Extra") or []
+    return {name: _required(name) for name in names}
 
 
 def _state(extra: str, packages: list[str]) -> str:
