@@ -250,7 +250,9 @@ class TestTrain:
     def test_the_run_folder_is_complete(self, run):
         made = {path.name for path in run.iterdir()}
         assert {"config.yaml", "model.keras", "history.csv", "validation.json", "report.html"} <= made
-        assert (run / "command.txt").read_text().startswith("tenfold ")
+        command = (run / "command.txt").read_text()
+        assert command.startswith("tenfold train ")
+        assert "--recipe tiny" in command
 
     def test_it_says_where_how_good_and_what_next(self, tmp_path, capsys):
         assert cli.main(["train", *QUICK, "--runs", str(tmp_path)]) == 0

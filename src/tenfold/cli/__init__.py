@@ -12,7 +12,7 @@ from importlib import import_module
 
 import tenfold
 from tenfold import errors
-from tenfold.cli import faults
+from tenfold.cli import command, faults
 
 VERBS = {
     "Start": ("demo", "train", "resume"),
@@ -35,6 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: the words after `tenfold`; those of the process when None.
     """
     words = list(sys.argv[1:] if argv is None else argv)
+    command.remember(words)
     with faults.reported() as outcome:
         outcome.code = _dispatch(words)
     return outcome.code

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from tenfold.cli import command
 from tenfold.errors import ResourceError, TenfoldError, UsageError
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -77,7 +78,7 @@ def _explained(error: Exception, folder: Path) -> TenfoldError:
 
 
 def _write_log(folder: Path) -> str:
-    text = f"tenfold {' '.join(sys.argv[1:])}\n\n{traceback.format_exc()}"
+    text = f"{command.line()}\n\n{traceback.format_exc()}"
     for place in dict.fromkeys([folder, Path(tempfile.gettempdir())]):
         path = place / f"tenfold-fault-{os.getpid()}.log"
         with contextlib.suppress(OSError):

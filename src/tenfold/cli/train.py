@@ -2,14 +2,13 @@
 
 import dataclasses
 import shlex
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
-from tenfold.cli import backends, faults, settings
+from tenfold.cli import backends, command, faults, settings
 from tenfold.cli.options import value_of
 from tenfold.cli.progress import Progress, Style, duration, emit
 from tenfold.config import Config
@@ -79,10 +78,9 @@ def train(config: Config, runs: Path, name: str | None, exist_ok: bool, style: S
     """What `tenfold train` does after its options are read: train, evaluate, report, say what comes next."""
     from tenfold import training
 
-    command = shlex.join(["tenfold", *sys.argv[1:]])
     with Progress(style, config.monitor) as progress:
         made = training.train(
-            config, runs=runs, name=name, exist_ok=exist_ok, command=command, listen=progress
+            config, runs=runs, name=name, exist_ok=exist_ok, command=command.line(), listen=progress
         )
     with faults.logged(made.path):
         summarise(made, style, progress)
