@@ -19,7 +19,7 @@ import results
 import tenfold
 from tenfold.runs import Run
 
-# (recipe, what its README reports, the least this benchmark must show in percent, seeds)
+# (recipe and options, what its README reports, the least this benchmark must show in percent, seeds)
 ROWS = [
     ("tiny", "61.5 %", 61.0, (0, 1, 2)),
     ("plain", "about 69 %", 68.5, (0, 1, 2)),
@@ -27,6 +27,7 @@ ROWS = [
     ("batchnorm", "over 70 %", 72.0, (0,)),
     ("augmented", "none", 75.0, (0,)),
     ("fast", "-", 92.0, (0,)),
+    ("fast --epochs 1", "-", 78.8, (0,)),  # the best of the classics, in less time than the quickest
 ]
 
 
@@ -41,7 +42,7 @@ def main() -> int:
     options = parser.parse_args()
     for recipe, _, _, seeds in ROWS:
         wanted = not options.table and (not options.only or recipe in options.only)
-        if wanted and options.speed and recipe != "fast":
+        if wanted and options.speed and not is_fast(recipe):
             train(options.runs, recipe, f"{recipe}-speed", "--epochs", "1", "--exist-ok")
         elif wanted and not options.speed:
             for seed in seeds:
@@ -51,19 +52,29 @@ def main() -> int:
     return 0
 
 
+def is_fast(recipe: str) -> bool:
+    """Whether a row is Tenfold's own, with its honest split, timed as a whole on the idle machine."""
+    return recipe.startswith("fast")
+
+
+def place(runs: Path, recipe: str, seed: int) -> Path:
+    """The folder of one run."""
+    return runs / f"{recipe.replace(' --', '-').replace(' ', '-')}-{seed}"
+
+
 def train(runs: Path, recipe: str, name: str, *words: str) -> None:
     """Trains one run through the command line, as a user would."""
-    command = [sys.executable, "-m", "tenfold", "train", "--recipe", recipe, "--runs", str(runs)]
+    command = [sys.executable, "-m", "tenfold", "train", "--recipe", *recipe.split(), "--runs", str(runs)]
     subprocess.run([*command, "--name", name, *words], check=True)
 
 
 def train_and_test(runs: Path, recipe: str, seed: int) -> None:
     """Trains and evaluates one run, unless that is done already."""
-    path = runs / f"{recipe}-{seed}"
+    path = place(runs, recipe, seed)
     if (path / "test.json").exists():
         return
     if not (path / "summary.json").exists():
-        split = [] if recipe == "fast" else ["--val-split", "0"]
+        split = [] if is_fast(recipe) else ["--val-split", "0"]
         train(runs, recipe, path.name, "--seed", str(seed), *split, "--exist-ok")
     subprocess.run([sys.executable, "-m", "tenfold", "evaluate", str(path), "--split", "test"], check=True)
 
@@ -91,8 +102,8 @@ def rows(runs: Path) -> list[Row]:
     """The results of all recipes that have finished runs."""
     found = []
     for recipe, readme, bar, seeds in ROWS:
-        done = [run for seed in seeds if (run := Run(runs / f"{recipe}-{seed}")).scores("test")]
-        idle = Run(runs / f"{recipe}-speed") if recipe != "fast" else None
+        done = [run for seed in seeds if (run := Run(place(runs, recipe, seed))).scores("test")]
+        idle = Run(runs / f"{recipe}-speed") if not is_fast(recipe) else None
         if not done or (idle is not None and not idle.path.exists()):
             continue
         first, pictures = done[0], sum(done[0].data["counts"].values())

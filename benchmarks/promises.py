@@ -40,7 +40,7 @@ def main() -> int:
     lines = [
         "| promise | bar | measured |",
         "|---|--:|--:|",
-        f"| peak resident memory of `{run.command}` ({counts} pictures) | 2.5 GiB | {peak:.2f} GiB |",
+        f"| peak resident memory of `tenfold train --recipe {run.config.recipe}` ({counts} pictures) | 2.5 GiB | {peak:.2f} GiB |",
         f"| `tenfold --help`, median and slowest of {len(seconds)} | 0.3 s "
         f"| {statistics.median(seconds):.2f} s, {max(seconds):.2f} s |",
         f"| the same run under torch and TensorFlow, {pictures:,} validation pictures: largest difference "
