@@ -35,12 +35,13 @@ def main() -> int:
     run = runs.open_run(parser.parse_args().run)
     counts = ", ".join(f"{count:,} {split}" for split, count in run.data["counts"].items())
     peak = run.summary["peak_memory_bytes"] / 2**30
+    command = f"tenfold train --recipe {run.config.recipe}"
     seconds = help_seconds()
     difference, agreement, pictures = across_backends(run)
     lines = [
         "| promise | bar | measured |",
         "|---|--:|--:|",
-        f"| peak resident memory of `tenfold train --recipe {run.config.recipe}` ({counts} pictures) | 2.5 GiB | {peak:.2f} GiB |",
+        f"| peak resident memory of `{command}` ({counts} pictures) | 2.5 GiB | {peak:.2f} GiB |",
         f"| `tenfold --help`, median and slowest of {len(seconds)} | 0.3 s "
         f"| {statistics.median(seconds):.2f} s, {max(seconds):.2f} s |",
         f"| the same run under torch and TensorFlow, {pictures:,} validation pictures: largest difference "
