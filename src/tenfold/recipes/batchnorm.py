@@ -5,8 +5,8 @@
 As the code in its README gives it: Adam at 0.001, categorical cross-entropy, early stopping; it reports over
 70 % test accuracy. Its labels are one-hot; the sparse loss used here is the same function of integer labels.
 Where the README is silent, its author most likely had: batch 32 (Keras' default), early stopping on the
-validation loss with a patience of 5 and the best weights restored, 15 epochs at most. Measured times and
-accuracy: docs/results.md.
+validation loss with a patience of 5 and the best weights restored. The README names no number of epochs; 15
+at most is our choice, to keep a run short. Measured times and accuracy: docs/results.md.
 """
 
 from tenfold.config import Config
