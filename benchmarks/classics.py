@@ -81,7 +81,8 @@ def train_and_test(runs: Path, recipe: str, seed: int) -> None:
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """One recipe's results: test accuracies in percent, and the time of a whole run on the idle machine."""
+    """One recipe's results: test accuracies in percent, the time of a whole run on the idle machine, and the
+    commits that both come from."""
 
     recipe: str
     readme: str
@@ -91,6 +92,7 @@ class Row:
     images_per_second: float
     minutes: float
     threads: int
+    commits: str
 
     @property
     def accuracy(self) -> str:
@@ -115,20 +117,23 @@ def rows(runs: Path) -> list[Row]:
         scores = [100 * run.scores("test")["accuracy"] for run in done]
         threads = (idle or first).environment["threads"]
         size = first.summary["parameters"]
-        found.append(Row(recipe, readme, bar, size, scores, speed, minutes, threads))
+        commits = results.commits([*done, *([idle] if idle else [])])
+        found.append(Row(recipe, readme, bar, size, scores, speed, minutes, threads, commits))
     return found
 
 
 def table(runs: Path) -> str:
     """The Markdown table for docs/results.md."""
     lines = [
-        "| recipe | parameters | its README | bar | test accuracy | runs | images/s | time | threads |",
-        "|---|--:|--:|--:|--:|--:|--:|--:|--:|",
+        "| recipe | parameters | its README | bar | test accuracy | runs | images/s | time | threads "
+        "| commits |",
+        "|---|--:|--:|--:|--:|--:|--:|--:|--:|---|",
     ]
     for row in rows(runs):
         lines.append(
             f"| `{row.recipe}` | {row.parameters:,} | {row.readme} | {row.bar:.1f} % | **{row.accuracy}** "
-            f"| {len(row.scores)} | {row.images_per_second:,.0f} | {row.minutes:.1f} min | {row.threads} |"
+            f"| {len(row.scores)} | {row.images_per_second:,.0f} | {row.minutes:.1f} min | {row.threads} "
+            f"| {row.commits} |"
         )
     share = 1 - tenfold.recipe("fast").val_split
     lines += [
@@ -137,7 +142,8 @@ def table(runs: Path) -> str:
         f"train on all 50,000 pictures (`--val-split 0`), `fast` on {share:.0%} of them, its best epoch",
         "chosen on the rest. The time of `fast` is that of its whole run, validation included, loading left",
         "out; those of the classics are their epochs at the speed of one epoch on the idle machine, as their",
-        "runs shared it with each other.",
+        "runs shared it with each other. The commits are those of the runs a row takes its figures from; a +",
+        "marks changes that were not committed.",
     ]
     return "\n".join(lines)
 

@@ -5,15 +5,17 @@ import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 from tenfold import machine
+from tenfold.runs import Run
 
 ROOT = Path(__file__).parents[1]
 
 
-def write(part: str, text: str) -> None:
-    """Puts `text`, and where it comes from, into its part of docs/results.md."""
+def write(part: str, text: str, packages: Iterable[str] = ("keras", "torch", "python")) -> None:
+    """Puts `text`, and where it comes from, into its part of docs/results.md, with versions of `packages`."""
     found = machine.versions()
     commit = subprocess.run(
         ["git", "describe", "--always", "--dirty", "--abbrev=10"],
@@ -21,13 +23,19 @@ def write(part: str, text: str) -> None:
         capture_output=True,
         text=True,
     ).stdout.strip()
-    versions = ", ".join(f"{name} {found[name]}" for name in ("keras", "torch", "python") if name in found)
+    versions = ", ".join(f"{name} {found[name]}" for name in packages if name in found)
     command = shlex.join(["python", *sys.argv])
     provenance = (
         f"`{command}`; {datetime.date.today()}; {found['processor']}, {found['cores']} cores; {versions}; "
         f"commit {commit or 'unknown'}."
     )
     replace(ROOT / "docs" / "results.md", part, f"{text}\n\n{provenance}")
+
+
+def commits(runs: Iterable[Run]) -> str:
+    """The commits that runs were made at, each once; "unknown" stands for runs that do not tell."""
+    found = [run.environment.get("commit", "unknown") for run in runs]
+    return ", ".join(dict.fromkeys(re.sub(r"^([0-9a-f]{10})[0-9a-f]+", r"\1", each) for each in found))
 
 
 def replace(page: Path, part: str, text: str) -> None:

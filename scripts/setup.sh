@@ -25,7 +25,7 @@ find_python() {
   return 1
 }
 
-# EXTRAS, for example "dev,tensorflow"; empty for Tenfold alone. At once where they are installed already.
+# EXTRAS, for example "dev,export,tensorflow"; empty for Tenfold alone. At once where they are installed already.
 set_up() {
   local extras=$1 size="1.5 GB" python stamp=$venv/.installed want
   if ! is_python "$venv/bin/python" 99; then

@@ -57,8 +57,8 @@ def history(epochs=3, validation=True):
     return text.getvalue()
 
 
-def build(folder, *, names=WORDS, validation=True, test=False, config=None):
-    """A finished run in `folder`, evaluated on the splits asked for."""
+def build(folder, *, names=WORDS, validation=True, test=False, config=None, views="none"):
+    """A finished run in `folder`, evaluated on the splits asked for; on test also by views."""
     run = runs.create(folder, "digits")
     data = digits(names)
     settings = config or Config(data="digits", epochs=3, augmentation=Augmentation(crop=1))
@@ -99,8 +99,9 @@ def build(folder, *, names=WORDS, validation=True, test=False, config=None):
         run.save_evaluation("validation", scored.to_dict(), scored.predictions(), data.validation.images)
     if test:
         run.append(
-            "ledger.jsonl", {"split": "test", "pictures": 497, "sha256": splits.fingerprint(data.test)}
+            "ledger.jsonl",
+            {"split": "test", "pictures": 497, "sha256": splits.fingerprint(data.test), "views": views},
         )
-        scored = evaluate(data.predict, data.test, split="test")
+        scored = evaluate(data.predict, data.test, split="test", views=views)
         run.save_evaluation("test", scored.to_dict(), scored.predictions(), data.test.images)
     return run

@@ -108,3 +108,16 @@ def test_cutout_hides_one_square():
     hidden = augmentation.cutout(white, 4, rng())[..., 0] == 128
     assert hidden.sum(axis=(1, 2)).max() == 16
     assert (hidden.sum(axis=(1, 2)) > 0).all()
+
+
+def test_shrinking_averages_what_lies_together():
+    image = np.zeros((1, 32, 32, 3), np.uint8)
+    image[:, :, 16:] = 200  # dark left, bright right
+    small = augmentation.shrink(np.repeat(image, 3, axis=0), 24)
+    assert small.shape == (3, 24, 24, 3)
+    assert small.dtype == np.uint8
+    assert (small[:, :, :11] == 0).all()
+    assert (small[:, :, 13:] == 200).all()
+    stripes = np.zeros((1, 32, 32, 3), np.uint8)
+    stripes[:, ::2] = 255
+    assert np.abs(augmentation.shrink(stripes, 8).astype(int) - 128).max() < 20  # every old pixel takes part

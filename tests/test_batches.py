@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tenfold.batches import Batches, one_hot_labels
+from tenfold.batches import Batches, one_hot_labels, small_side
 from tenfold.config import Augmentation, Config
 from tenfold.datasets import Dataset
 
@@ -47,7 +47,33 @@ def test_any_batch_can_be_made_alone(dataset):
     assert (alone[2][0] == whole[2][0]).all()
 
 
+def test_progress_is_the_share_of_all_steps_or_what_the_clock_tells(dataset):
+    batches = Batches(dataset, Config(batch_size=16, epochs=2), one_hot=False)
+    shares = []
+    for batches.epoch in range(2):
+        shares += [batches.progress(step) for step in range(len(batches))]
+    assert shares == [number / 8 for number in range(8)]
+    assert Batches(dataset, Config(), one_hot=False, clock=lambda: 0.3).progress(0) == 0.3
+
+
 def test_labels_come_one_hot_where_asked(dataset):
     _, labels = Batches(dataset, Config(), one_hot=True)[0]
     assert labels.shape == (32, 3)
     assert one_hot_labels(dataset)[4].tolist() == [0, 1, 0]
+
+
+def test_pictures_are_small_for_the_first_share_of_the_run():
+    images = np.zeros((40, 32, 32, 3), np.uint8)
+    data = Dataset(images, np.arange(40) % 2, ("a", "b"), tuple(map(str, range(40))))
+    batches = Batches(data, Config(batch_size=10, epochs=2, small_pictures=0.6), one_hot=False)
+    sides = [images.shape[1:3] for number in range(2) for images, _ in epoch(batches, number)]
+    assert sides == [(24, 24)] * 5 + [(32, 32)] * 3  # steps 0 to 4 of 8 begin before 0.6
+    timed = Batches(
+        data, Config(batch_size=10, small_pictures=0.6), one_hot=False, clock=iter((0.59, 0.6)).__next__
+    )
+    assert [timed[0][0].shape[1], timed[1][0].shape[1]] == [24, 32]
+
+
+@pytest.mark.parametrize(("side", "small"), [(8, 8), (16, 16), (20, 16), (32, 24), (64, 48)])
+def test_small_pictures_keep_sixteen_pixels(side, small):
+    assert small_side(side) == small

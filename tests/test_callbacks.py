@@ -89,6 +89,40 @@ def test_progress_tells_of_every_epoch_and_writes_the_history(tmp_path):
     assert progress.images_per_second > 0
 
 
+def test_an_epoch_that_is_not_due_is_neither_looked_at_nor_kept():
+    best = callbacks.Best("val_accuracy", keep=print, due=lambda epoch: epoch != 1)
+    assert run_epochs(best, [0.5, None, 0.4], "val_accuracy") == [1]
+    assert best.epoch == 1
+
+
+class Ending:
+    """A clock that expects what is done to be all, three seconds before the promised time."""
+
+    epochs, left = 2, 3.0
+
+
+def test_a_part_of_an_epoch_counts_as_the_pictures_it_saw(tmp_path):
+    run = runs.create(tmp_path, "run")
+    heard = []
+    best = callbacks.Best("val_accuracy", keep=print)
+    progress = callbacks.Progress(run, 100, 32, best, heard.append, Ending())
+    progress.set_model(Model())
+    progress.on_train_begin()
+    for epoch, steps in enumerate([4, 2]):
+        progress.on_epoch_begin(epoch)
+        for step in range(steps):
+            progress.on_train_batch_end(step)
+        # Only the last one is validated: the history gets its columns then.
+        progress.on_epoch_end(epoch, {"loss": 0.5} | ({"val_loss": 0.6} if epoch else {}))
+    assert progress.epochs == 1.64
+    assert [("val_loss" in row, row["loss"]) for row in run.history] == [(False, 0.5), (True, 0.5)]
+    assert heard[-1].seconds_left == 3.0
+    assert (heard[-1].epoch, heard[-1].epochs) == (2, 2)
+    again = callbacks.Progress(run, 100, 32, best, heard.append)
+    again.set_state(*progress.get_state())
+    assert again.epochs == 1.64
+
+
 def test_a_loss_that_is_no_number_ends_the_run_with_advice():
     guard = callbacks.Diverged()
     guard.set_model(Model())

@@ -222,6 +222,8 @@ WRONG_USE = {
     ),
     "unknown model": (["train", "digits", "--model", "tyny"], "Did you mean 'tiny'?"),
     "unknown data": (["train", "digit"], "Did you mean 'digits'?"),
+    "time and epochs": (["train", "digits", "--time", "5m", "-e", "3"], "Received: time=5m, epochs=3"),
+    "no time": (["train", "digits", "--time", "soon"], "90s, 5m or 1h30m. Received: time=soon"),
     "no config file": (["train", "--config", "none.yaml"], "none.yaml cannot be read"),
     "no run given": (["predict"], "RUN is missing"),
     "no pictures given": (["predict", "runs/none"], "Nothing to predict"),
@@ -340,6 +342,18 @@ class TestEvaluate:
         assert scores["top_k"].keys() == {"2"}
         assert scores["accuracy_interval"][0] < scores["accuracy"] < scores["accuracy_interval"][1]
 
+    def test_views_are_told_beside_the_plain_score(self, run, capsys):
+        assert cli.main(["evaluate", str(run), "--views", "shift", "--json"]) == 0
+        scores = json.loads(capsys.readouterr().out)
+        assert (scores["views"]["name"], scores["views"]["count"]) == ("shift", 6)
+        assert scores["views"] == json.loads((run / "validation.json").read_text())["views"]
+        assert cli.main(["evaluate", str(run), "--views", "shift"]) == 0
+        head, loss, *_ = capsys.readouterr().out.splitlines()
+        plain, averaged = (f"{100 * part['accuracy']:.1f} %" for part in (scores, scores["views"]))
+        assert head.startswith(f"{plain} of 144 validation pictures right")
+        assert f"by the mean of 6 views of each, {averaged} (" in head
+        assert loss == f"loss {scores['loss']:.4f}; by the mean of views {scores['views']['loss']:.4f}"
+
     def test_class_table_has_the_numbers_of_scikit_learn(self, run):
         from tenfold.cli.evaluate import class_table
 
@@ -364,6 +378,17 @@ class TestPredict:
         assert item["path"] == str(picture)
         assert item["top"][0] == {"label": item["label"], "probability": item["confidence"]}
         assert len(item["top"]) == 2
+
+    def test_views_change_the_probabilities(self, run, picture, capsys):
+        told = []
+        for name in ("none", "flip"):
+            words = ["predict", str(run), str(picture), "--format", "json", "--topk", "10", "--views", name]
+            assert cli.main(words) == 0
+            told.append(
+                {each["label"]: each["probability"] for each in json.loads(capsys.readouterr().out)["top"]}
+            )
+        assert sum(told[1].values()) == pytest.approx(1, abs=1e-4)
+        assert told[0] != told[1]
 
     def test_csv(self, run, picture, capsys):
         assert cli.main(["predict", str(run), str(picture), "--format", "csv", "topk=2"]) == 0
@@ -440,6 +465,36 @@ def test_demo_goes_the_whole_way(tmp_path, capsys, monkeypatch):
         assert word in shown
     assert len(list((tmp_path / "demo" / "pictures").glob("*.png"))) == 6
     assert "1 in all" in shown
+
+
+class TestExport:
+    def test_a_run_becomes_one_file(self, run, tmp_path, capsys):
+        pytest.importorskip("openvino", reason="needs the extra `export`")
+        target = tmp_path / "cat.onnx"
+        words = ["export", str(run), "--format", "onnx", "--views", "flip", "--output", str(target)]
+        assert cli.main(words) == 0
+        assert capsys.readouterr().out == f"{target}\n"
+        assert target.stat().st_size > 1000
+
+    @pytest.mark.parametrize("words", [["evaluate"], ["predict", "picture.png"]])
+    def test_engines_that_are_not_installed_are_an_optional_part(self, run, words, monkeypatch, capsys):
+        from tenfold import engines
+
+        monkeypatch.setattr(engines, "available", lambda: ())
+        assert cli.main([words[0], str(run), *words[1:], "--engine", "openvino"]) == 4
+        assert "pip install 'tenfold[export]'" in capsys.readouterr().err
+
+    @pytest.mark.parametrize(
+        ("engine", "backend", "asked"),
+        [
+            ("auto", "auto", "auto"),
+            ("auto", "torch", "keras"),
+            ("openvino", "tensorflow", "openvino"),
+            ("keras", "auto", "keras"),
+        ],
+    )
+    def test_a_backend_asks_for_keras(self, engine, backend, asked):
+        assert backends.engine(engine, backend) == asked
 
 
 class TestBackends:

@@ -55,6 +55,31 @@ def test_override_refuses_with_one_line_of_advice(key, text, words):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("90", 90),
+        ("90s", 90),
+        ("5m", 300),
+        ("1h30m", 5400),
+        ("1.5h", 5400),
+        ("1H 30M".replace(" ", ""), 5400),
+        (".5m", 30),
+        ("none", None),
+    ],
+)
+def test_a_time_is_written_as_people_write_it(text, expected):
+    assert config.override(Config(), "time", text).time == expected
+    assert config.from_yaml(f"time: {text}").time == expected
+    assert Config(time=text).time == expected
+
+
+@pytest.mark.parametrize("text", ["soon", "5 min", "m", "", "30m1h", "0", "-5", "0s", "inf", "nan", "1e99h"])
+def test_what_is_no_time_is_refused_with_examples(text):
+    with pytest.raises(UsageError, match=r"time must be .*5m or 1h30m\. Received: time="):
+        config.override(Config(), "time", text)
+
+
 def test_a_file_gives_back_the_same_settings():
     settings = Config(epochs=3, model_options={"width": 0.5}, augmentation=Augmentation(flip="alternate"))
     assert config.from_yaml(config.to_yaml(settings)) == settings

@@ -10,6 +10,7 @@ from tenfold import evaluation
 from tenfold.datasets.dataset import Dataset
 from tenfold.errors import DataError, UsageError
 from tenfold.evaluation import evaluate, sentence, wilson
+from tenfold.views import averaged
 
 
 def pictures(labels, names=("cat", "dog", "frog")):
@@ -139,6 +140,59 @@ def test_pictures_come_in_chunks_of_bounded_size(monkeypatch):
 
     assert evaluate(predict, pictures(LABELS)).accuracy == 0.5
     assert seen == [3, 1]
+
+
+class TestViews:
+    """Scores of the mean over views, beside the plain ones."""
+
+    def mirrored(self, images):
+        """Sure of the true class of plain pictures, surer of the next class for mirrored ones."""
+        number = images[:, 0, 0, 0] + images[:, 0, -1, 0]  # one of the two is 0
+        plain = images[:, 0, -1, 0] == 0
+        table = np.full((len(images), 3), 0.1, np.float32)
+        rows = np.arange(len(images))
+        table[rows, number % 3] = 0.8
+        table[rows[~plain]] = np.roll([[0.9, 0.05, 0.05]], 1, axis=1)
+        return table
+
+    @pytest.fixture
+    def result(self):
+        return evaluate(self.mirrored, pictures([0, 1, 2, 0]), split="test", views="flip")
+
+    def test_one_pass_gives_both_results(self, result):
+        plain = evaluate(self.mirrored, pictures([0, 1, 2, 0]), split="test")
+        both, only = result.to_dict(), plain.to_dict()
+        averaged = both.pop("views")
+        assert both == only
+        assert (result.probabilities == plain.probabilities).all()
+        assert averaged["name"] == "flip"
+        assert averaged["count"] == 2
+
+    def test_the_mean_is_scored_as_any_predict_fn_would_be(self, result):
+        mean = evaluate(averaged(self.mirrored, "flip"), pictures([0, 1, 2, 0]))
+        assert mean.accuracy != result.accuracy
+        for name in ("loss", "accuracy"):
+            assert result.views[name] == getattr(mean, name)
+        assert tuple(result.views["accuracy_interval"]) == mean.accuracy_interval
+
+    def test_the_headline_says_both(self, result):
+        low, high = wilson(int(4 * result.views["accuracy"]), 4)
+        assert str(result).endswith(
+            f"; by the mean of 2 views of each, {100 * result.views['accuracy']:.1f} % "
+            f"({100 * low:.1f} to {100 * high:.1f} %)"
+        )
+        assert str(result).startswith("100.0 % of 4 test pictures right (95 % interval 51.0 to 100.0 %);")
+
+    def test_answers_to_every_view_are_checked(self):
+        def bad(images):
+            return np.full((len(images), 3), np.nan if images[0, 0, -1, 0] else 1 / 3)
+
+        with pytest.raises(UsageError, match="nan or inf"):
+            evaluate(bad, pictures([0, 1], ("a", "b", "c")).subset(np.array([1])), views="flip")
+
+    def test_an_unknown_set_is_named(self):
+        with pytest.raises(UsageError, match="Did you mean 'shift'"):
+            evaluate(self.mirrored, pictures(LABELS), views="shft")
 
 
 def test_to_dict_is_json_with_the_fields_of_a_score_file():

@@ -1,6 +1,13 @@
 """What the machine is: answers that must hold on any machine."""
 
 import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
 
 from tenfold import machine
 
@@ -9,10 +16,81 @@ def test_there_is_at_least_one_core_and_no_more_than_the_system_has():
     assert 1 <= machine.cores() <= os.cpu_count()
 
 
+def test_the_process_began_before_its_tests_and_waited_no_negative_time():
+    assert 0 < time.perf_counter() - machine.process_start() < 86_400
+    assert machine.crowding() >= 1
+
+
+def test_the_age_of_a_process_is_that_of_the_whole_command():
+    code = "import time, tenfold.machine as m; print(time.perf_counter() - m.process_start())"
+    began = time.perf_counter()
+    age = float(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout)
+    assert 0 < age <= time.perf_counter() - began + 0.05
+
+
 def test_versions_name_what_a_result_depends_on():
     found = machine.versions()
     assert {"python", "tenfold", "keras", "torch", "numpy", "processor", "cores", "platform"} <= set(found)
     assert found["processor"]
+
+
+class TestCommit:
+    """Copies of the sources in repositories of their own, asked by a Python of their own."""
+
+    @pytest.fixture
+    def sources(self, tmp_path):
+        """The two modules it takes, in a repository whose first commit holds them."""
+        package = tmp_path / "src" / "tenfold"
+        package.mkdir(parents=True)
+        (package / "__init__.py").touch()
+        shutil.copy(machine.__file__, package)
+        self.git(tmp_path, "init", "-q")
+        self.git(tmp_path, "add", "src")
+        self.git(tmp_path, *["-c", "user.name=a", "-c", "user.email=a@b.c", "commit", "-qm", "first"])
+        return package
+
+    def git(self, folder, *words):
+        clean = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+        done = subprocess.run(["git", *words], cwd=folder, env=clean, capture_output=True, check=True)
+        return done.stdout.decode().strip()
+
+    def asked(self, package, **environment):
+        done = subprocess.run(
+            [sys.executable, "-c", "from tenfold import machine; print(machine.versions().get('commit'))"],
+            env={**os.environ, "PYTHONPATH": str(package.parent), **environment},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return done.stdout.strip()
+
+    def test_it_is_that_of_the_sources(self, sources):
+        assert self.asked(sources) == self.git(sources, "rev-parse", "HEAD")
+
+    def test_a_plus_marks_changed_sources_and_nothing_else(self, sources):
+        head = self.git(sources, "rev-parse", "HEAD")
+        (sources / "new.py").touch()
+        (sources.parents[1] / "notes.txt").touch()
+        assert self.asked(sources) == head
+        with open(sources / "__init__.py", "a") as file:
+            file.write("# changed\n")
+        assert self.asked(sources) == f"{head}+"
+
+    def test_a_hook_of_another_repository_does_not_mislead_it(self, sources, tmp_path_factory):
+        other = tmp_path_factory.mktemp("other")
+        self.git(other, "init", "-q")
+        head = self.git(sources, "rev-parse", "HEAD")
+        assert self.asked(sources, GIT_DIR=str(other / ".git")) == head
+
+    def test_sources_inside_the_checkout_of_another_project_have_none(self, sources):
+        installed = sources.parents[1] / ".venv" / "tenfold"
+        shutil.copytree(sources, installed)
+        assert self.asked(installed) == "None"
+
+    def test_without_git_or_a_checkout_there_is_none(self, sources):
+        assert self.asked(sources, PATH="") == "None"
+        shutil.rmtree(sources.parents[1] / ".git")
+        assert self.asked(sources, PATH=str(Path(shutil.which("git")).parent)) == "None"
 
 
 def test_peak_memory_grows_with_what_is_held():
@@ -29,7 +107,8 @@ def test_keeping_memory_changes_no_result():
     assert float(torch.ones(3_000_000).sum()) == 3_000_000
 
 
-def test_bfloat16_gain_is_a_ratio_measured_once():
-    gain = machine.bfloat16_gain()
-    assert 0.01 < gain < 100
-    assert machine.bfloat16_gain() is gain
+def test_the_speed_of_convolutions_is_measured_once():
+    speed = machine.convolution_speed("float32")
+    assert 1e8 < speed < 1e14
+    assert machine.convolution_speed("float32") is speed
+    assert 0.01 < machine.bfloat16_gain() < 100

@@ -93,7 +93,7 @@ def test_unknown_names_and_options_are_answered():
         models.build("fats", SHAPE, 10)
     with pytest.raises(UsageError, match="width"):
         models.build("fast", SHAPE, 10, options={"wdith": 2})
-    assert models.build("fast", SHAPE, 10, options={"width": 0.25}).count_params() < 200_000
+    assert models.build("fast", SHAPE, 10, options={"width": 0.25, "stem": 16}).count_params() < 200_000
 
 
 def test_pictures_too_small_for_a_model_are_answered():
@@ -105,3 +105,32 @@ def test_a_file_that_is_no_model_is_answered(tmp_path):
     (tmp_path / "model.keras").write_bytes(b"no zip")
     with pytest.raises(DataError, match=r"model\.keras"):
         models.load(tmp_path / "model.keras")
+
+
+def test_a_third_convolution_adds_to_what_it_was_given():
+    shallow, deep = (models.build("fast", SHAPE, 10, options={"width": 0.125, "depth": n}) for n in (2, 3))
+    assert sum(isinstance(layer, keras.layers.Add) for layer in deep.layers) == 3
+    assert deep.count_params() > shallow.count_params()
+
+
+@pytest.mark.skipif(keras.backend.backend() == "tensorflow", reason="fit takes one size there")
+def test_a_model_with_global_pooling_learns_from_two_sizes():
+    model = models.build("fast", SHAPE, 10, options={"width": 0.125, "stem": 8})
+    with pytest.raises(ValueError, match="shape"):
+        model(np.zeros((2, 24, 24, 3), np.uint8), training=False)
+    models.take_any_size(model)
+    for side in (24, 32):
+        assert model(np.zeros((2, side, side, 3), np.uint8), training=False).shape == (2, 10)
+
+
+@pytest.mark.parametrize("name", models.BUILDERS)
+def test_models_of_any_size_have_weights_that_depend_on_none(name):
+    small, large = (models.build(name, (side, side, 3), 10).count_params() for side in (32, 48))
+    assert (small == large) == (name in models.ANY_SIZE)
+
+
+def test_the_less_time_the_narrower():
+    epoch = 50_000 * 32 * 32
+    widths = [models.fast.fitting(passes * 0.68e9 * 50_000, epoch) for passes in (1, 5, 20)]
+    assert widths == sorted(widths)
+    assert widths[0] < widths[-1] == 1

@@ -2,19 +2,20 @@
 
 import dataclasses
 import json
-import os
 import shutil
-from pathlib import Path
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 
-from tenfold import datasets, images, prediction
+from tenfold import datasets, engines, images, models, prediction, runs, selection
 from tenfold.config import Augmentation
-from tenfold.errors import DataError, UsageError
+from tenfold.errors import DataError, GateError, MissingExtraError, UsageError
 from tenfold.prediction import Failure, Prediction, Predictor
 from tenfold.recipes import recipe
 from tenfold.training import train
+from tenfold.views import averaged
 
 
 def quick(**changes):
@@ -113,56 +114,6 @@ def test_topk_must_be_positive(predictor, top):
         predictor.files([], top=top)
 
 
-class TestFind:
-    """Which files the words on a command line stand for."""
-
-    @pytest.fixture
-    def folder(self, tmp_path, monkeypatch):
-        monkeypatch.chdir(tmp_path)
-        for name in ("b.png", "a.JPG", "notes.txt", ".hidden.png", "in/c.webp", ".git/d.png"):
-            path = tmp_path / "set" / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(b"x")
-        return Path("set")
-
-    def names(self, *given):
-        return [item.path if isinstance(item, Failure) else item for item in prediction.find(given)]
-
-    def test_folders_are_sorted_and_hidden_names_left_out(self, folder):
-        assert self.names(folder) == [folder / "a.JPG", folder / "b.png", folder / "in" / "c.webp"]
-
-    def test_patterns_are_expanded(self, folder):
-        assert self.names("set/*.png") == [folder / "b.png"]
-        assert self.names("set/**/*.webp") == [folder / "in" / "c.webp"]
-
-    def test_a_file_counts_once_however_it_is_reached(self, folder):
-        given = (folder / "b.png", folder, "set/*.png", folder.resolve() / "b.png")
-        assert [path.name for path in self.names(*given)] == ["b.png", "a.JPG", "c.webp"]
-
-    def test_a_file_that_is_named_is_taken_whatever_its_suffix(self, folder):
-        assert self.names(folder / "notes.txt") == [folder / "notes.txt"]
-
-    def test_a_file_named_like_a_pattern_is_taken_as_it_is(self, folder):
-        odd = folder / "x[1].png"
-        odd.write_bytes(b"x")
-        assert self.names(odd) == [odd]
-
-    @pytest.mark.parametrize(
-        ("given", "reason"),
-        [
-            ("nothing.png", "does not exist"),
-            ("set/*.gif", "matches no file"),
-            ("empty", "holds no pictures"),
-        ],
-    )
-    def test_what_leads_nowhere_is_a_failure(self, folder, given, reason):
-        os.mkdir("empty")
-        (item,) = prediction.find([given])
-        assert isinstance(item, Failure)
-        assert given in item.reason
-        assert reason in item.reason
-
-
 def test_validation_is_evaluated_and_kept(predictor, run):
     before = run.scores("validation")
     evaluation, looks = predictor.evaluate("validation")
@@ -179,6 +130,36 @@ def test_test_split_is_counted_in_the_ledger(predictor, run):
     assert len(run.looks) == 1
     assert json.loads((run.path / "test.json").read_text())["accuracy"] == evaluation.accuracy
     assert "Look 2" in predictor.evaluate("test")[1]
+
+
+def test_views_change_the_probabilities(predictor, pictures):
+    found = list(predictor.files([pictures], views="shift"))
+    arrays = np.stack([images.decode(item.path) for item in found])
+    together = predictor.predict(arrays, views="shift")
+    np.testing.assert_allclose([item.confidence for item in found], together.max(axis=1), atol=1e-5)
+    np.testing.assert_allclose(together, averaged(predictor.predict, "shift")(arrays), atol=1e-5)
+    assert np.abs(together - predictor.predict(arrays)).max() > 0.01
+
+
+def test_one_look_scores_the_plain_test_pictures_and_their_views(predictor, run):
+    plain, _ = predictor.evaluate("test")
+    before = len(run.looks)
+    both, _ = predictor.evaluate("test", views="flip")
+    assert len(run.looks) == before + 1
+    assert [look["views"] for look in run.looks[-2:]] == ["none", "flip"]
+    kept = run.scores("test")
+    assert kept["accuracy"] == plain.accuracy
+    assert kept["views"] == both.views
+    assert kept["views"]["name"] == "flip"
+    np.testing.assert_allclose(run.predictions("test")["probabilities"], plain.probabilities, atol=1e-6)
+
+
+def test_unknown_views_cost_no_look_and_no_picture(predictor, run):
+    before = len(run.looks)
+    for ask in (lambda: predictor.evaluate("test", views="flop"), lambda: predictor.files([], views="flop")):
+        with pytest.raises(UsageError, match="Did you mean 'flip'"):
+            ask()
+    assert len(run.looks) == before
 
 
 def test_training_pictures_can_be_scored_too(predictor):
@@ -207,3 +188,101 @@ def test_a_damaged_model_is_named(run, tmp_path):
 def test_no_run_there(tmp_path):
     with pytest.raises(UsageError, match="is not a run folder"):
         Predictor(tmp_path)
+
+
+needs_engines = pytest.mark.skipif(len(engines.available()) < 2, reason="needs the extra `export`")
+
+
+@needs_engines
+class TestEngines:
+    """What computes the answers, and that it changes none of them."""
+
+    @pytest.fixture
+    def some(self, run):
+        return engines.sample(run)
+
+    @pytest.fixture
+    def copy(self, run, tmp_path):
+        """A copy of the run without what engines leave behind."""
+        leave = shutil.ignore_patterns("exports", "engine.json")
+        return runs.open_run(shutil.copytree(run.path, tmp_path / "copy", ignore=leave))
+
+    def test_all_engines_answer_as_keras_does(self, run, some):
+        expected = Predictor(run, engine="keras").predict(some)
+        for name in engines.ENGINES:
+            chosen = Predictor(run, engine=name, precision="float32")
+            assert (chosen.engine, chosen.precision) == (name, "float32")
+            assert name in chosen.reason
+            np.testing.assert_allclose(chosen.predict(some), expected, atol=1e-5)
+
+    def test_the_fastest_stays_within_its_bound(self, run, predictor, some):
+        assert predictor.engine in engines.ENGINES
+        off = np.abs(predictor.predict(some) - Predictor(run, engine="keras").predict(some)).max()
+        assert off <= selection.BOUNDS[predictor.precision] + 1e-5
+
+    def test_scores_are_those_of_float32_unless_told_otherwise(self, run, predictor):
+        exact = Predictor(run, engine="keras").evaluate()[0].probabilities
+        np.testing.assert_allclose(predictor.evaluate()[0].probabilities, exact, atol=1e-5)
+        assert run.scores("validation")["precision"] == "float32"
+        assert run.scores("validation")["engine"] in engines.ENGINES
+        np.testing.assert_array_equal(
+            predictor.evaluate()[0].probabilities, Predictor(run).evaluate()[0].probabilities
+        )
+
+    def test_a_later_start_loads_neither_keras_nor_torch_and_measures_nothing(self, predictor, run):
+        before = (run.path / "engine.json").stat().st_mtime_ns
+        program = f"""
+import sys
+import numpy as np
+from tenfold import engines
+from tenfold.prediction import Predictor
+predictor = Predictor({str(run.path)!r})
+predictor.predict(np.zeros((3, 32, 32, 3), np.uint8))
+predictor.evaluate()
+sys.exit(", ".join({{"keras", "torch", "tensorflow"}} & set(sys.modules)) or 0)
+"""
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        assert (run.path / "engine.json").stat().st_mtime_ns == before
+
+    def test_another_model_is_exported_anew(self, copy, some):
+        Predictor(copy)
+        model = models.load(copy.model_path)
+        model.layers[-1].set_weights([weight[..., ::-1] for weight in model.layers[-1].get_weights()])
+        before = Predictor(copy, precision="float32").predict(some)
+        model.save(copy.model_path)
+        np.testing.assert_allclose(
+            Predictor(copy, precision="float32").predict(some), before[:, ::-1], atol=1e-5
+        )
+
+    def test_a_damaged_file_is_exported_anew(self, copy):
+        (copy.path / "exports").mkdir()
+        (copy.path / "exports" / "model.onnx").write_bytes(b"nothing")
+        assert Predictor(copy).engine in engines.ENGINES
+
+    def test_without_pictures_to_check_on_keras_answers_and_says_why(self, copy):
+        shutil.rmtree(copy.path / "gallery")
+        fallback = Predictor(copy)
+        assert (fallback.engine, fallback.precision) == ("keras", "float32")
+        assert "keeps no pictures" in fallback.reason
+        with pytest.raises(GateError, match="keeps no pictures"):
+            Predictor(copy, engine="openvino")
+
+
+def test_without_engines_keras_answers_and_says_why(run, monkeypatch):
+    monkeypatch.setattr(engines, "available", lambda: ())
+    fallback = Predictor(run)
+    assert fallback.engine == "keras"
+    assert "pip install 'tenfold[export]'" in fallback.reason
+    assert fallback.evaluate()[0].accuracy > 0.5
+    with pytest.raises(MissingExtraError, match="openvino is not installed"):
+        Predictor(run, engine="openvino")
+
+
+def test_unknown_engines_and_precisions_are_named(run, predictor):
+    with pytest.raises(UsageError, match="Did you mean 'openvino'"):
+        Predictor(run, engine="openvin")
+    with pytest.raises(UsageError, match="Unknown precision"):
+        Predictor(run, engine="keras", precision="float16")
+    with pytest.raises(UsageError, match="Unknown precision"):
+        predictor.evaluate(precision="float16")

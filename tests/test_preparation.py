@@ -1,5 +1,7 @@
 """Preparation: settings decided with a reason, a model compiled as the settings say."""
 
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
@@ -54,3 +56,21 @@ def test_label_smoothing_takes_one_hot_labels(dataset):
     model = preparation.build(settings, dataset)
     results = model.train_on_batch(dataset.images, np.eye(4, dtype="float32")[dataset.labels])
     assert np.isfinite(results).all()
+
+
+@pytest.mark.parametrize(("model", "kept"), [("fast", 0.5), ("plain", 0.0)])
+def test_small_pictures_are_for_models_of_any_size(model, kept):
+    settings = preparation.resolve(Config(model=model, small_pictures=0.5, precision="float32"))[0]
+    assert settings.small_pictures == (0.0 if RUNNING == "tensorflow" else kept)
+
+
+def test_only_the_clock_decides_the_width_and_only_where_nobody_did(dataset, monkeypatch):
+    monkeypatch.setattr(machine, "convolution_speed", lambda kind: 1e9)
+    timed = Config(time=60, model="fast", precision="float32")
+    assert 0 < preparation.fit_width(timed, dataset).model_options["width"] <= 1
+    for settings in (
+        dataclasses.replace(timed, model_options={"width": 0.125}),
+        dataclasses.replace(timed, model="plain"),
+        dataclasses.replace(timed, time=None),
+    ):
+        assert preparation.fit_width(settings, dataset) == settings

@@ -1,5 +1,7 @@
 """The training pictures, batch by batch, as Keras' `fit` takes them."""
 
+from collections.abc import Callable
+
 import keras
 import numpy as np
 
@@ -11,24 +13,40 @@ from tenfold.datasets import Dataset
 class Batches(keras.utils.PyDataset):
     """The training pictures in a new order every epoch, augmented batch by batch.
 
-    All randomness comes from (seed, epoch, step), so that any batch can be made again alone.
+    All randomness comes from (seed, epoch, step), so that any batch can be made again alone; its pictures
+    may also depend on `progress`.
 
     Args:
         dataset: n pictures.
         settings: batch size, augmentation and seed.
         one_hot: give labels as float32 (b, classes) in place of int (b,).
+        clock: tells the share of the training that is done, where time and not epochs decide it.
     """
 
-    def __init__(self, dataset: Dataset, settings: Config, *, one_hot: bool):
+    def __init__(
+        self,
+        dataset: Dataset,
+        settings: Config,
+        *,
+        one_hot: bool,
+        clock: Callable[[], float] | None = None,
+    ):
         super().__init__()
         self.dataset = dataset
         self.settings = settings
         self.targets = one_hot_labels(dataset) if one_hot else dataset.labels
         self.epoch = 0
+        self.clock = clock
         self._order: tuple[int, np.ndarray] = (-1, np.arange(0))
 
     def __len__(self) -> int:
         return -(-len(self.dataset) // self.settings.batch_size)
+
+    def progress(self, step: int) -> float:
+        """Share of the whole training that is done before this step of the running epoch, 0 to 1."""
+        if self.clock is not None:
+            return self.clock()
+        return (self.epoch + step / len(self)) / self.settings.epochs
 
     def __getitem__(self, step: int) -> tuple[np.ndarray, np.ndarray]:
         seed, size = self.settings.seed, self.settings.batch_size
@@ -42,7 +60,14 @@ class Batches(keras.utils.PyDataset):
             mirrored = augmentation.alternating(index, self.epoch, seed, len(self.dataset))
         generator = np.random.default_rng([seed, self.epoch, step])
         images = augmentation.augment(self.dataset.images[index], change, generator, mirrored)
+        if self.progress(step) < self.settings.small_pictures:
+            images = augmentation.shrink(images, small_side(images.shape[1]))
         return images, self.targets[index]
+
+
+def small_side(side: int) -> int:
+    """Side of the pictures early in a run with `small_pictures`: three quarters, but no less than 16."""
+    return min(side, max(16, round(0.75 * side)))
 
 
 class Epochs(keras.callbacks.Callback):

@@ -9,7 +9,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import keras
 import numpy as np
@@ -24,12 +24,13 @@ class Moment:
 
     Attributes:
         epoch: the running epoch, from 1.
-        epochs: how many are planned.
+        epochs: how many are planned; in a run by the clock, how many are expected by now.
         step: steps done in this epoch.
         steps: steps an epoch.
         images_per_second: training speed of this epoch so far, validation left out.
         seconds: since training began.
-        seconds_left: estimate for the whole rest of the run, validation included; None until known.
+        seconds_left: estimate for the whole rest of the run, validation included; None until known. In a
+            run by the clock, what is left of the promised time.
         metrics: loss and accuracy so far; at an epoch's end val_loss and val_accuracy too, where there
             is a validation split, and learning_rate.
         best: the best value of the monitored metric so far; None before the first validation.
@@ -65,6 +66,18 @@ Listener = Callable[[Moment | Download | str], None]
 """Told where a run stands; strings are plain sentences for the user."""
 
 
+class Clock(Protocol):
+    """What a run by the clock knows of its own end; `budget.Budget` is one."""
+
+    @property
+    def epochs(self) -> int:
+        """How many are expected."""
+
+    @property
+    def left(self) -> float:
+        """Seconds until the promised time is up."""
+
+
 class Best(keras.callbacks.Callback):
     """Remembers the weights of the best epoch, hands them on as soon as they are found, and stops early.
 
@@ -74,6 +87,7 @@ class Best(keras.callbacks.Callback):
         keep: called with the model after every epoch whose weights are remembered.
         patience: ends the run after this many epochs without a better value of `monitor` (of the
             validation accuracy for "last"); 0 never does.
+        due: tells of an epoch, from 0, whether to look at it at all.
 
     Attributes:
         value: the best value so far; None before the first validation.
@@ -82,18 +96,27 @@ class Best(keras.callbacks.Callback):
         weights: its weights; None before the first epoch has ended.
     """
 
-    def __init__(self, monitor: str, keep: Callable[[keras.Model], None], patience: int = 0):
+    def __init__(
+        self,
+        monitor: str,
+        keep: Callable[[keras.Model], None],
+        patience: int = 0,
+        due: Callable[[int], bool] = lambda epoch: True,
+    ):
         super().__init__()
         self.monitor = monitor
         self.watched = "val_accuracy" if monitor == "last" else monitor
         self.keep = keep
         self.patience = patience
+        self.due = due
         self.value: float | None = None
         self.value_epoch = 0
         self.epoch = 0
         self.weights: list[np.ndarray] | None = None
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        if not self.due(epoch):
+            return
         value = (logs or {}).get(self.watched)
         if value is not None and self._better(value):
             self.value, self.value_epoch = float(value), epoch + 1
@@ -127,18 +150,29 @@ class Progress(keras.callbacks.Callback):
         batch_size: pictures a step.
         best: whose value and epoch are reported.
         listen: receives the moments.
+        clock: of a run by the clock.
     """
 
     interval = 0.25  # seconds between two moments within an epoch
 
-    def __init__(self, run: Run, images: int, batch_size: int, best: Best, listen: Callable[[Moment], None]):
+    def __init__(
+        self,
+        run: Run,
+        images: int,
+        batch_size: int,
+        best: Best,
+        listen: Callable[[Moment], None],
+        clock: Clock | None = None,
+    ):
         super().__init__()
         self.run = run
         self.images = images
         self.batch_size = batch_size
         self.best = best
         self.listen = listen
+        self.clock = clock
         self.history: list[dict[str, Any]] = []
+        self.seen = 0  # pictures, over all finished epochs
         self.trained = 0.0  # seconds of training alone, over all finished epochs
         self.before = 0.0  # seconds of an earlier process, where the run was resumed
         self.last_told = 0.0
@@ -161,22 +195,26 @@ class Progress(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         self.trained += self.epoch_trained - self.epoch_start
-        metrics = {**(logs or {}), "learning_rate": float(self.model.optimizer.learning_rate)}
+        self.seen += self._seen()
+        metrics = {"learning_rate": float(self.model.optimizer.learning_rate), **(logs or {})}
         moment = self._moment(metrics, ended=True)
         row = {"epoch": epoch + 1, "seconds": moment.seconds, "images_per_second": moment.images_per_second}
         self.history.append(row | {name: float(value) for name, value in metrics.items()})
         text = io.StringIO()
-        writer = csv.DictWriter(text, fieldnames=list(self.history[0]), lineterminator="\n")
+        columns = dict.fromkeys(name for line in self.history for name in line)  # not each is validated
+        writer = csv.DictWriter(text, fieldnames=list(columns), lineterminator="\n")
         writer.writeheader()
         writer.writerows([{k: f"{v:.6g}" for k, v in line.items()} for line in self.history])
         self.run.write("history.csv", text.getvalue())
         self.listen(moment)
 
     def get_state(self) -> tuple[dict[str, Any], list[np.ndarray]]:
-        return {"history": self.history, "trained": self.trained, "seconds": self.seconds}, []
+        facts = {"history": self.history, "trained": self.trained, "seen": self.seen}
+        return {**facts, "seconds": self.seconds}, []
 
     def set_state(self, facts: dict[str, Any], arrays: list[np.ndarray]) -> None:
         self.history, self.trained, self.before = facts["history"], facts["trained"], facts["seconds"]
+        self.seen = facts["seen"]
 
     @property
     def seconds(self) -> float:
@@ -186,17 +224,27 @@ class Progress(keras.callbacks.Callback):
     @property
     def images_per_second(self) -> float:
         """Training speed over all finished epochs, validation left out."""
-        return len(self.history) * self.images / self.trained if self.trained else 0.0
+        return self.seen / self.trained if self.trained else 0.0
+
+    @property
+    def epochs(self) -> float:
+        """How often every picture was seen, a last part of an epoch included."""
+        return self.seen / self.images
+
+    def _seen(self) -> int:
+        return min(self.step * self.batch_size, self.images)
 
     def _moment(self, metrics: dict[str, float], ended: bool = False) -> Moment:
         now = time.perf_counter()
         steps = math.ceil(self.images / self.batch_size)
-        seen = min(self.step * self.batch_size, self.images)
+        seen = self._seen()
         seconds = self.epoch_trained - self.epoch_start
         speed = seen / seconds if seconds else 0.0
-        planned = self.params["epochs"]
+        planned = self.clock.epochs if self.clock else self.params["epochs"]
         left = None
-        if ended:
+        if self.clock:
+            left = self.clock.left
+        elif ended:
             left = (now - self.start) / (self.epoch + 1) * (planned - self.epoch - 1)
         elif speed:
             # What an epoch spends outside training (validation, saving) is known once one has ended.

@@ -1,7 +1,7 @@
-"""Everything that an interrupted run needs to go on exactly: one file, replaced whole after every epoch."""
+"""Everything that an interrupted run needs to go on exactly: one file, replaced whole after an epoch."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 import keras
@@ -24,7 +24,7 @@ class Resumable(Protocol):
 
 
 class Checkpoint(keras.callbacks.Callback):
-    """Saves the whole state of training after every epoch, and brings it back.
+    """Saves the whole state of training after an epoch, and brings it back.
 
     The state is the weights, the optimizer's slots and step, the seeds of dropout, and what the other
     callbacks remember. The order of pictures and their augmentation follow from the seed and the epoch, so
@@ -33,14 +33,20 @@ class Checkpoint(keras.callbacks.Callback):
     Args:
         run: where the state is kept.
         others: callbacks whose memory belongs to the state, by name.
+        due: tells of an epoch, from 0, whether to save after it.
     """
 
-    def __init__(self, run: Run, others: Mapping[str, Resumable]):
+    def __init__(
+        self, run: Run, others: Mapping[str, Resumable], due: Callable[[int], bool] = lambda epoch: True
+    ):
         super().__init__()
         self.run = run
         self.others = others
+        self.due = due
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        if not self.due(epoch):
+            return
         facts: dict[str, Any] = {"epoch": epoch + 1, "stopped": bool(self.model.stop_training)}
         groups = {"model": [keras.ops.convert_to_numpy(v) for v in _variables(self.model)]}
         for name, other in self.others.items():

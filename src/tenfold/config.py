@@ -5,6 +5,8 @@ dataclasses. A recipe is a `Config`; options replace single fields of it.
 """
 
 import dataclasses
+import math
+import re
 import types
 import typing
 from dataclasses import dataclass, field
@@ -73,8 +75,13 @@ class Config:
     """Share of the run in which the learning rate climbs to its peak."""
     label_smoothing: float = 0.0
     """Share of each label spread evenly over all classes."""
+    small_pictures: float = 0.0
+    """Share of the run, from its start, on pictures of three quarters the side: nearly twice as fast. For
+    models that take any size (`fast`), and not under TensorFlow, where one call of `fit` takes one."""
     epochs: int = 10
     """Passes over the training pictures."""
+    time: float | str | None = None
+    """Wall time of the whole command, such as 90s, 5m or 1h30m; `epochs` is then ignored: as many as fit."""
     batch_size: int = 32
     """Pictures a step."""
     patience: int = 0
@@ -93,6 +100,11 @@ class Config:
     def __post_init__(self) -> None:
         _require(0 <= self.val_split < 1, "val_split", self.val_split, "at least 0 and below 1")
         _require(self.epochs >= 1, "epochs", self.epochs, "1 or more")
+        if isinstance(self.time, str):  # as people write it; from here on it is a number of seconds
+            object.__setattr__(self, "time", None if self.time.lower() == "none" else seconds(self.time))
+        if self.time is not None:
+            held = float(self.time)
+            _require(0 < held < math.inf, "time", self.time, "above 0 seconds, for example 90s, 5m or 1h30m")
         _require(self.batch_size >= 1, "batch_size", self.batch_size, "1 or more")
         _require(self.learning_rate > 0, "learning_rate", self.learning_rate, "above 0")
         _require(0 <= self.momentum < 1, "momentum", self.momentum, "at least 0 and below 1")
@@ -101,6 +113,7 @@ class Config:
         _require(
             0 <= self.label_smoothing < 1, "label_smoothing", self.label_smoothing, "at least 0, below 1"
         )
+        _require(0 <= self.small_pictures <= 1, "small_pictures", self.small_pictures, "0 to 1")
         _require(self.patience >= 0, "patience", self.patience, "0 or more")
         _require(self.seed >= 0, "seed", self.seed, "0 or more")
         if self.image_size is not None:
@@ -110,6 +123,27 @@ class Config:
 def _require(holds: bool, name: str, value: Any, expected: str) -> None:
     if not holds:
         raise UsageError(f"{name} must be {expected}. Received: {name}={value}")
+
+
+_UNITS = {"h": 3600, "m": 60, "s": 1}
+
+
+def seconds(text: str) -> float:
+    """A time span as people write it, in seconds: hours, minutes and seconds, or a number of seconds alone.
+
+    Raises:
+        UsageError: anything else.
+
+    Example:
+        >>> seconds("1h30m"), seconds("1.5m"), seconds("90")
+        (5400.0, 90.0, 90.0)
+    """
+    number = r"(\d+\.?\d*|\.\d+)"
+    found = re.fullmatch(rf"{number}|(?:{number}h)?(?:{number}m)?(?:{number}s)?", text.strip().lower())
+    if not (found and any(found.groups())):
+        raise UsageError(f"time must be a time span, for example 90, 90s, 5m or 1h30m. Received: time={text}")
+    alone, *parts = found.groups(default="0")
+    return float(alone) + sum(float(part) * size for part, size in zip(parts, _UNITS.values(), strict=True))
 
 
 def override(config: Config, key: str, text: str) -> Config:

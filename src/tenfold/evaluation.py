@@ -6,7 +6,7 @@ scores lie three points apart may well be equally good.
 """
 
 import statistics
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,9 +14,7 @@ import numpy as np
 
 from tenfold.datasets.dataset import Dataset
 from tenfold.errors import DataError, UsageError
-
-PredictFn = Callable[[np.ndarray], np.ndarray]
-"""uint8 (n, height, width, 3) to float32 (n, classes): each row the probabilities of one picture."""
+from tenfold.views import PredictFn, View, apply, mean, view_set
 
 INTERVAL_LEVEL = 0.95
 
@@ -28,6 +26,8 @@ _SUM_TOLERANCE = 0.02  # rows from an engine that computes in bfloat16 miss 1 by
 @dataclass(frozen=True)
 class Evaluation:
     """What a classifier got right and wrong on one split; n is the number of pictures, c of classes.
+
+    All numbers but those in `views` are those of the plain pictures.
 
     Attributes:
         split: "train", "validation" or "test".
@@ -45,6 +45,8 @@ class Evaluation:
             each class, accuracy, macro and weighted averages.
         text: the same as text.
         confusion: int64 (c, c), pictures of true class (row) that got a predicted class (column).
+        views: where several views were asked for: their name and count, and the loss, accuracy and
+            accuracy_interval of the mean over them.
     """
 
     split: str
@@ -61,9 +63,10 @@ class Evaluation:
     report: Mapping[str, Any] = field(repr=False)
     text: str = field(repr=False)
     confusion: np.ndarray = field(repr=False)
+    views: Mapping[str, Any] | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """The scores as `<split>.json` of a run folder holds them."""
+        """The scores as `<split>.json` of a run folder holds them; `views` only where there are several."""
         return {
             "split": self.split,
             "pictures": len(self.labels),
@@ -75,10 +78,11 @@ class Evaluation:
             "report": dict(self.report),
             "confusion": self.confusion.tolist(),
             "class_names": list(self.class_names),
+            **({"views": dict(self.views)} if self.views else {}),
         }
 
     def predictions(self) -> dict[str, Any]:
-        """The answers picture by picture, as `Run.save_evaluation` keeps them."""
+        """The answers to the plain pictures, one by one, as `Run.save_evaluation` keeps them."""
         return {
             "ids": list(self.ids),
             "labels": self.labels,
@@ -91,9 +95,16 @@ class Evaluation:
 
 
 def evaluate(
-    predict_fn: PredictFn, dataset: Dataset, *, split: str = "validation", top_k: Iterable[int] = (1, 3, 5)
+    predict_fn: PredictFn,
+    dataset: Dataset,
+    *,
+    split: str = "validation",
+    top_k: Iterable[int] = (1, 3, 5),
+    views: str = "none",
 ) -> Evaluation:
     """Scores `predict_fn` on the pictures of `dataset`.
+
+    With `views`, the same pass gives two results: the plain pictures are the first of the views.
 
     Args:
         predict_fn: called with uint8 (m, height, width, 3), a few thousand pictures at a time; returns
@@ -101,9 +112,11 @@ def evaluate(
         dataset: the pictures with their true labels; a class may be missing among them.
         split: what the pictures are, for the record.
         top_k: each 1 or more; those above the number of classes are left out.
+        views: also score the mean over these views of each picture: a key of `views.VIEWS`.
 
     Raises:
-        UsageError: `predict_fn` returns something else than probabilities of these classes.
+        UsageError: `predict_fn` returns something else than probabilities of these classes, or there are
+            no such views.
         DataError: there are no pictures, or a label lies outside the classes.
 
     Example:
@@ -118,11 +131,11 @@ def evaluate(
 
     labels = np.asarray(dataset.labels, np.int64)
     _check_labels(labels, dataset.class_names)
-    probabilities = _predict(predict_fn, dataset.images, len(dataset.class_names))
-    predicted = probabilities.argmax(axis=1)
-    chosen = probabilities[np.arange(len(labels)), labels].astype(np.float64)
-    losses = -np.log(np.clip(chosen, _SMALLEST, 1.0))
-    hits = int((predicted == labels).sum())
+    answers = _predict(predict_fn, dataset.images, len(dataset.class_names), view_set(views))
+    plain = answers[0]
+    predicted = plain.argmax(axis=1)
+    losses = _losses(plain, labels)
+    accuracy, interval = _accuracy(plain, labels)
     classes = range(len(dataset.class_names))
     options = {"labels": classes, "target_names": dataset.class_names, "zero_division": 0}
     return Evaluation(
@@ -130,16 +143,17 @@ def evaluate(
         class_names=tuple(dataset.class_names),
         ids=tuple(dataset.ids),
         labels=labels,
-        probabilities=probabilities,
+        probabilities=plain,
         predicted=predicted,
         losses=losses,
         loss=float(losses.mean()),
-        accuracy=hits / len(labels),
-        accuracy_interval=wilson(hits, len(labels), INTERVAL_LEVEL),
-        top_k=_top_k(probabilities, labels, top_k),
+        accuracy=accuracy,
+        accuracy_interval=interval,
+        top_k=_top_k(plain, labels, top_k),
         report=classification_report(labels, predicted, output_dict=True, **options),
         text=classification_report(labels, predicted, digits=3, **options),
         confusion=confusion_matrix(labels, predicted, labels=list(classes)),
+        views=_averaged(views, answers, labels) if len(answers) > 1 else None,
     )
 
 
@@ -187,16 +201,52 @@ def sentence(scores: Mapping[str, Any]) -> str:
         '92.4 % of 10,000 test pictures right (95 % interval 91.9 to 92.9 %)'
     """
     low, high = scores["accuracy_interval"]
-    return (
+    text = (
         f"{scores['accuracy']:.1%} of {scores['pictures']:,} {scores['split']} pictures right "
         f"({scores['interval_level']:.0%} interval {100 * low:.1f} to {high:.1%})"
-    ).replace("%", " %")
+    )
+    if averaged := scores.get("views"):
+        low, high = averaged["accuracy_interval"]
+        text += (
+            f"; by the mean of {averaged['count']} views of each, {averaged['accuracy']:.1%} "
+            f"({100 * low:.1f} to {high:.1%})"
+        )
+    return text.replace("%", " %")
 
 
-def _predict(predict_fn: PredictFn, images: np.ndarray, classes: int) -> np.ndarray:
+def _averaged(name: str, answers: Sequence[np.ndarray], labels: np.ndarray) -> dict[str, Any]:
+    probabilities = mean(answers, view_set(name))
+    accuracy, interval = _accuracy(probabilities, labels)
+    loss = float(_losses(probabilities, labels).mean())
+    return {
+        "name": name,
+        "count": len(answers),
+        "loss": loss,
+        "accuracy": accuracy,
+        "accuracy_interval": list(interval),
+    }
+
+
+def _losses(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    own = probabilities[np.arange(len(labels)), labels].astype(np.float64)
+    return -np.log(np.clip(own, _SMALLEST, 1.0))
+
+
+def _accuracy(probabilities: np.ndarray, labels: np.ndarray) -> tuple[float, tuple[float, float]]:
+    hits = int((probabilities.argmax(axis=1) == labels).sum())
+    return hits / len(labels), wilson(hits, len(labels), INTERVAL_LEVEL)
+
+
+def _predict(
+    predict_fn: PredictFn, images: np.ndarray, classes: int, views: Sequence[View]
+) -> list[np.ndarray]:
+    """Probabilities (n, classes) for each view."""
     step = max(1, _CHUNK_BYTES // int(np.prod(images.shape[1:])))
     chunks = [images[start : start + step] for start in range(0, len(images), step)]
-    return np.concatenate([_checked(predict_fn(chunk), len(chunk), classes) for chunk in chunks])
+    return [
+        np.concatenate([_checked(predict_fn(apply(chunk, view)), len(chunk), classes) for chunk in chunks])
+        for view in views
+    ]
 
 
 def _checked(output: Any, pictures: int, classes: int) -> np.ndarray:

@@ -80,7 +80,7 @@ def whitening(images: np.ndarray, size: int = 2, epsilon: float = 5e-4) -> tuple
     takes the patches' mean away.
 
     Args:
-        images: (n, height, width, channels), scaled as the convolution sees them; a few thousand suffice.
+        images: (n, height, width, channels), scaled as the convolution sees them; a few hundred suffice.
         size: side of a patch in pixels.
         epsilon: added to the eigenvalues, so that empty directions are not blown up.
 

@@ -5,10 +5,13 @@ import functools
 import math
 import os
 import platform
+import subprocess
 import sys
 import time
 from pathlib import Path
 from typing import Any
+
+_LOADED = time.perf_counter()
 
 
 def processor() -> str:
@@ -34,6 +37,32 @@ def cores() -> int:
     except (OSError, ValueError):  # no cgroup, or a quota of "max"
         pass
     return max(1, count)
+
+
+def process_start() -> float:
+    """When this process was started, in terms of `time.perf_counter`; elsewhere than on Linux, about then."""
+    try:
+        fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
+        # starttime of proc(5): clock ticks since the system started
+        born = int(fields[19]) / os.sysconf("SC_CLK_TCK")
+        began = time.perf_counter() - float(Path("/proc/uptime").read_text().split()[0]) + born
+    except (OSError, ValueError, IndexError, AttributeError):
+        return _LOADED
+    # A sandbox may count the two from different moments; nobody takes a minute to import this module.
+    return min(began, _LOADED) if _LOADED - began < 60 else _LOADED
+
+
+def crowding() -> float:
+    """How many times longer this process has taken so far because others wanted the processors too.
+
+    1 where it never had to wait, and where the system does not tell (other than Linux). Waiting for a disk
+    does not count.
+    """
+    try:
+        ran, waited, _ = map(int, Path("/proc/self/schedstat").read_text().split())
+    except (OSError, ValueError):
+        return 1.0
+    return 1 + waited / max(ran, 1)
 
 
 def peak_memory() -> int:
@@ -62,29 +91,63 @@ def keep_memory() -> None:
 
 
 @functools.cache
-def bfloat16_gain() -> float:
-    """How many times faster a convolution, forward and backward, runs in bfloat16 than in float32.
+def convolution_speed(kind: str) -> float:
+    """Floating-point operations a second of a convolution, forward and backward, in "float32" or "bfloat16".
 
-    Measured once a process, in about half a second; about 2 on a processor with avx512_bf16, 4 to 6 with
-    AMX, below 1 where bfloat16 is emulated.
+    Measured once a process, in about a quarter of a second.
     """
     import torch
 
-    seconds = {}
-    for dtype in (torch.float32, torch.bfloat16):
-        x = torch.ones(32, 64, 16, 16, dtype=dtype).to(memory_format=torch.channels_last).requires_grad_()
-        kernel = torch.ones(128, 64, 3, 3, dtype=dtype).requires_grad_()
-        times = []
-        for _ in range(6):  # the first calls also prepare kernels; the quickest counts
-            start = time.perf_counter()
-            torch.nn.functional.conv2d(x, kernel, padding=1).sum().backward()
-            times.append(time.perf_counter() - start)
-        seconds[dtype] = min(times)
-    return seconds[torch.float32] / seconds[torch.bfloat16]
+    dtype = getattr(torch, kind)
+    x = torch.ones(32, 64, 16, 16, dtype=dtype).to(memory_format=torch.channels_last).requires_grad_()
+    kernel = torch.ones(128, 64, 3, 3, dtype=dtype).requires_grad_()
+    times = []
+    for _ in range(6):  # the first calls also prepare kernels; the quickest counts
+        start = time.perf_counter()
+        torch.nn.functional.conv2d(x, kernel, padding=1).sum().backward()
+        times.append(time.perf_counter() - start)
+    return 3 * 2 * kernel.numel() * 32 * 16 * 16 / min(times)
+
+
+def bfloat16_gain() -> float:
+    """How many times faster a convolution runs in bfloat16 than in float32.
+
+    About 2 on a processor with avx512_bf16, 4 to 6 with AMX, below 1 where bfloat16 is emulated.
+    """
+    return convolution_speed("bfloat16") / convolution_speed("float32")
+
+
+def commit() -> str | None:
+    """The git commit of the sources that run here, with "+" at its end where they were changed since.
+
+    None where they are not part of a git checkout, as after an installation from a package, or where git does
+    not answer within five seconds.
+    """
+    # Within a hook of git, these variables name the repository that is committed to.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+
+    def git(*words: str) -> str:
+        return subprocess.run(
+            ["git", *words],
+            cwd=Path(__file__).parent,
+            env={**environment, "GIT_OPTIONAL_LOCKS": "0"},
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=5,
+        ).stdout.strip()
+
+    try:
+        # A virtual environment may lie inside the checkout of another project, whose files these are not.
+        if not git("ls-files", Path(__file__).name):
+            return None
+        return git("rev-parse", "HEAD") + ("+" if git("diff", "--name-only", "HEAD", "--", ".") else "")
+    except (OSError, subprocess.SubprocessError):
+        return None
 
 
 def versions() -> dict[str, Any]:
-    """Versions of what a result depends on, and the machine it was made on."""
+    """Versions of what a result depends on, the commit of the sources, and the machine it was made on."""
     from importlib import metadata
 
     found = {"python": platform.python_version()}
@@ -93,4 +156,6 @@ def versions() -> dict[str, Any]:
             found[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
             continue
+    if source := commit():
+        found["commit"] = source
     return {**found, "processor": processor(), "cores": cores(), "platform": platform.platform()}

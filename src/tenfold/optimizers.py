@@ -8,6 +8,20 @@ import keras
 from tenfold.config import Config
 
 
+def height(done: Any, warmup: float, shape: str, step: float) -> Any:
+    """The learning rate as a share of its peak: see `Annealed`, which lays it over a number of steps.
+
+    Args:
+        done: share of the run that is done, 0 to 1; a number or a tensor.
+        warmup: share of the run spent climbing, at least 0 and below 1.
+        shape: "linear", "cosine" or "constant".
+        step: share of the run that one step is, so that the first step already has some rate.
+    """
+    left = keras.ops.clip((1 - done) / (1 - warmup), 0.0, 1.0)
+    fall = {"linear": left, "cosine": (1 - keras.ops.cos(left * math.pi)) / 2, "constant": 1.0}[shape]
+    return keras.ops.minimum((done + step) / warmup, fall) if warmup else fall
+
+
 @keras.saving.register_keras_serializable("tenfold")
 class Annealed(keras.optimizers.schedules.LearningRateSchedule):
     """Climbs linearly to a peak, then falls to 0 by the last step, linearly or along a half cosine, or stays.
@@ -27,14 +41,7 @@ class Annealed(keras.optimizers.schedules.LearningRateSchedule):
 
     def __call__(self, step: Any) -> Any:
         done = keras.ops.cast(step, "float32") / self.steps
-        left = keras.ops.clip((1 - done) / (1 - self.warmup), 0.0, 1.0)
-        fall = {"linear": left, "cosine": (1 - keras.ops.cos(left * math.pi)) / 2, "constant": 1.0}[
-            self.shape
-        ]
-        if not self.warmup:
-            return self.peak * fall
-        climb = (done + 1 / self.steps) / self.warmup
-        return self.peak * keras.ops.minimum(climb, fall)
+        return self.peak * height(done, self.warmup, self.shape, 1 / self.steps)
 
     def get_config(self) -> dict[str, Any]:
         return {"peak": self.peak, "steps": self.steps, "warmup": self.warmup, "shape": self.shape}
@@ -104,10 +111,12 @@ class ConvMuon(keras.optimizers.Muon):
 def build(config: Config, steps: int) -> keras.optimizers.Optimizer:
     """The optimizer that `config` names, its schedule laid over `steps` steps.
 
-    Weight decay is decoupled and spares biases and the scales and offsets of norms.
+    Where `config.time` is set, nobody knows the number of steps: the rate is then the peak, and
+    `budget.Budget` sets it before every step. Weight decay is decoupled and spares biases and the scales and
+    offsets of norms.
     """
     rate: Any = config.learning_rate
-    if config.schedule != "constant" or config.warmup:
+    if config.time is None and (config.schedule != "constant" or config.warmup):
         rate = Annealed(config.learning_rate, steps, config.warmup, config.schedule)
     decay = config.weight_decay or None
     momentum = {"momentum": config.momentum, "nesterov": config.momentum > 0}

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from tenfold import machine, models, preparation, splits
 from tenfold.batches import Batches
+from tenfold.budget import Budget
 from tenfold.config import Config
 from tenfold.datasets import Source
 
@@ -26,7 +27,9 @@ class Plan:
         precision_reason: why this precision, in plain words.
         backend: the running Keras backend.
         images_per_second: training speed, probed with a few steps.
-        seconds: expected for the whole run, validation included.
+        seconds: expected for the whole run, validation included; where `config.time` is set, that.
+        epochs: passes over the training pictures; where `config.time` is set, how many are expected to fit.
+        steps: the same in steps.
         memory_bytes: largest resident size of this process so far: data and probe steps.
     """
 
@@ -42,19 +45,28 @@ class Plan:
     backend: str
     images_per_second: float
     seconds: float
+    epochs: float
+    steps: int
     memory_bytes: int
 
 
-def plan(settings: Config) -> Plan:
-    """Resolves settings against data and machine, and probes the training speed with a few steps."""
+def plan(settings: Config, *, started: float | None = None, ending: float = 0.0) -> Plan:
+    """Resolves settings against data and machine, and probes the training speed with a few steps.
+
+    Args:
+        settings: of the run.
+        started: as in `training.train`; so is `ending`.
+    """
+    started = time.perf_counter() if started is None else started
     settings, reason = preparation.resolve(settings)
     preparation.set_up(settings)
     parts = splits.read(settings)
     settings = dataclasses.replace(settings, image_size=parts.train.images.shape[1])
+    settings = preparation.fit_width(settings, parts.train)
     model = preparation.build(settings, parts.train)
     batches = Batches(parts.train, settings, one_hot=settings.label_smoothing > 0)
     warm, steps = 3, 0
-    start = stop = time.perf_counter()
+    ready = start = stop = time.perf_counter()
     while stop - start < 3.0 and steps < 200:
         model.train_on_batch(*batches[steps % len(batches)])
         steps += 1
@@ -63,8 +75,14 @@ def plan(settings: Config) -> Plan:
         stop = time.perf_counter()
     speed = (steps - warm) * settings.batch_size / (stop - start)
     checked = len(parts.validation) if parts.validation is not None else 0
-    forward = 3 * speed  # a forward pass is about a third of a step
-    seconds = settings.epochs * (len(parts.train) / speed + checked / forward)
+    if settings.time is None:
+        forward = 3 * speed  # a forward pass is about a third of a step
+        seconds = settings.epochs * (len(parts.train) / speed + checked / forward)
+        fitting = settings.epochs * len(batches)
+    else:
+        seconds = float(settings.time)
+        budget = Budget(settings, len(parts.train), checked, started=started, ending=ending)
+        fitting = max(1, int(budget.fitting(settings.batch_size / speed, ready)))
     return Plan(
         config=settings,
         source=parts.source,
@@ -78,5 +96,7 @@ def plan(settings: Config) -> Plan:
         backend=settings.backend,
         images_per_second=speed,
         seconds=seconds,
+        epochs=fitting / len(batches),
+        steps=fitting,
         memory_bytes=machine.peak_memory(),
     )

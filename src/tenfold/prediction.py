@@ -1,23 +1,28 @@
 """Pictures in, labelled probabilities out: the one way from a run folder to answers.
 
-A `Predictor` loads a run's model once. Files are decoded and brought to the size the model was trained
-on by the same code that prepared the training pictures, so that the answers cannot drift from it.
+A `Predictor` opens a run's model once, as an exported file on the fastest engine of this machine, or in
+Keras where there is none. Files are decoded and brought to the size the model was trained on by the same
+code that prepared the training pictures, so that the answers cannot drift from it. With an exported file at
+hand neither Keras nor torch is imported.
 """
 
-import glob
 import os
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 
-from tenfold import images, layers, models, runs, splits
+from tenfold import engines, images, runs, selection, splits
 from tenfold.datasets import Split
-from tenfold.errors import DataError, UsageError, unknown
+from tenfold.errors import DataError, TenfoldError, UsageError, unknown
 from tenfold.evaluation import Evaluation, evaluate
+from tenfold.paths import Failure, find
+from tenfold.selection import Precision
+from tenfold.views import PredictFn, averaged, view_set
 
 _BATCH = 256
 _THREADS = min(8, os.cpu_count() or 1)
@@ -41,32 +46,50 @@ class Prediction:
 
 
 @dataclass(frozen=True)
-class Failure:
-    """A path that gave no prediction.
-
-    Attributes:
-        path: the file, folder or pattern, as it was given or found.
-        reason: a sentence that names the path and says what is wrong with it.
-    """
-
-    path: Path
-    reason: str
-
-
-@dataclass(frozen=True)
 class _Picture:
     path: Path
     pixels: np.ndarray  # uint8 (size, size, 3)
 
 
+@dataclass(frozen=True)
+class _Answerer:
+    """What computes the answers.
+
+    Attributes:
+        engine: "openvino", "onnxruntime" or "keras".
+        precision: "float32" or "bfloat16".
+        reason: a sentence that says why this one.
+        predict: uint8 (n, h, w, 3) to float32 (n, classes), n from 1.
+    """
+
+    engine: str
+    precision: str
+    reason: str
+    predict: PredictFn = field(repr=False)
+
+
 class Predictor:
     """A run's model, loaded once, ready for any number of pictures.
 
+    The first Predictor of a run writes `exports/model.onnx` and measures the engines, some ten seconds; later
+    ones start in less than one. Where the engines are not installed, Keras answers and `reason` says so.
+
     Args:
         run: a run, or the path of its folder.
+        engine: "openvino", "onnxruntime", "keras", or "auto" for the fastest.
+        precision: "float32", or "auto" for any whose answers stay within `selection.BOUNDS` of float32.
+
+    Attributes:
+        run: the run.
+        class_names: in the order of the probabilities.
+        engine: the engine that answers.
+        precision: what it computes in: "float32" or "bfloat16".
+        reason: a sentence that says why this one.
 
     Raises:
-        UsageError: there is no run at that path.
+        UsageError: there is no run at that path, or no such engine or precision.
+        MissingExtraError: the engine asked for is not installed.
+        GateError: the answers of the engine asked for differ from the model's.
         DataError: the run folder holds no model that can be read.
 
     Example:
@@ -75,30 +98,83 @@ class Predictor:
             print(item)
     """
 
-    def __init__(self, run: runs.Run | str | Path):
+    def __init__(self, run: runs.Run | str | Path, *, engine: str = "auto", precision: Precision = "auto"):
+        if engine not in ("auto", "keras", *engines.ENGINES):
+            raise UsageError(unknown("engine", engine, ("auto", "keras", *engines.ENGINES)))
         self.run = run if isinstance(run, runs.Run) else runs.open_run(run)
         self.class_names = self.run.class_names
         self._config = self.run.config
         self._size: int = self.run.data["image_size"]
+        self._wanted = engine
+        self._opened: dict[str, _Answerer] = {}
+        main = self._answerer(precision)
+        self.engine, self.precision, self.reason = main.engine, main.precision, main.reason
+        self._predict = main.predict
+
+    def _answerer(self, precision: Precision) -> _Answerer:
+        if precision not in get_args(Precision):
+            raise UsageError(unknown("precision", precision, get_args(Precision)))
+        if precision not in self._opened:
+            self._opened[precision] = self._choose(precision)
+        return self._opened[precision]
+
+    def _choose(self, precision: Precision) -> _Answerer:
+        if self._wanted == "keras":
+            return self._keras("Keras, as asked for.")
+        try:
+            path = self._exported()
+            found = selection.choose(
+                path, engines.sample(self.run), engine=self._wanted, precision=precision, run=self.run
+            )
+            opened = engines.open_file(path, found.engine, found.precision)
+        except DataError:  # Keras could not read it either
+            raise
+        except TenfoldError as error:
+            if self._wanted != "auto":
+                raise
+            return self._keras(f"Keras, as no engine can be used. {error}")
+        reason = (
+            f"{found.engine} in {found.precision}, {found.images_per_second:,.0f} images/s when measured, "
+            f"probabilities within {found.difference:.1g} of float32."
+        )
+        return _Answerer(found.engine, found.precision, reason, opened)
+
+    def _exported(self) -> Path:
+        """The run's ONNX file, written anew where there is none of this very model."""
+        path = self.run.path / "exports" / "model.onnx"
+        try:
+            fresh = engines.metadata(path).get("source_sha256") == engines.digest(self.run.model_path)
+        except DataError:  # none, or damaged
+            fresh = False
+        if not fresh:
+            from tenfold import exporting
+
+            exporting.export(self.run)
+        return path
+
+    def _keras(self, reason: str) -> _Answerer:
+        from tenfold import layers, models
+
         model = models.load(self.run.model_path)
         # The file is in the portable form; the layout that trains fastest also predicts fastest.
         layout = layers.training_format()
         if layout != "channels_last":
             options = self._config.model_options
             model = models.twin(model, self._config.model, data_format=layout, options=options)
-        self._predict = models.predict_fn(model)
+        return _Answerer("keras", "float32", reason, models.predict_fn(model))
 
-    def predict(self, pictures: np.ndarray) -> np.ndarray:
+    def predict(self, pictures: np.ndarray, *, views: str = "none") -> np.ndarray:
         """Class probabilities of pictures in memory.
 
         Args:
             pictures: uint8, (n, size, size, 3), RGB, of the size the run was trained on.
+            views: answer with the mean over these views of each picture: a key of `views.VIEWS`.
 
         Returns:
             float32, (n, classes); each row sums to 1.
 
         Raises:
-            UsageError: another type or shape.
+            UsageError: another type or shape, or there are no such views.
         """
         expected = (self._size, self._size, 3)
         if pictures.dtype != np.uint8 or pictures.shape[1:] != expected:
@@ -108,9 +184,11 @@ class Predictor:
             )
         if not len(pictures):
             return np.empty((0, len(self.class_names)), np.float32)
-        return self._predict(pictures)
+        return averaged(self._predict, views)(pictures)
 
-    def files(self, paths: Iterable[str | Path], *, top: int = 3) -> Iterator[Prediction | Failure]:
+    def files(
+        self, paths: Iterable[str | Path], *, top: int = 3, views: str = "none"
+    ) -> Iterator[Prediction | Failure]:
         """Predictions for picture files, in the order in which they are found.
 
         Folders are searched to any depth, hidden files left out; patterns such as `photos/*.jpg` are
@@ -119,19 +197,21 @@ class Predictor:
         Args:
             paths: files, folders and patterns.
             top: how many classes each prediction lists, 1 or more.
+            views: as for `predict`.
         """
         if top < 1:
             raise UsageError(f"topk must be 1 or more. Received: topk={top}")
-        return self._files(find(paths), top)
+        view_set(views)  # a wrong name is told here, before the first picture
+        return self._files(find(paths), top, views)
 
-    def _files(self, found: Iterator[Path | Failure], top: int) -> Iterator[Prediction | Failure]:
+    def _files(self, found: Iterator[Path | Failure], top: int, views: str) -> Iterator[Prediction | Failure]:
         with ThreadPoolExecutor(_THREADS) as pool:
             # One batch is decoded while the model works on the one before it.
             decoding: list[Future[_Picture | Failure]] = []
             for batch in iter(lambda: list(islice(found, _BATCH)), []):
                 ready, decoding = decoding, [pool.submit(self._read, item) for item in batch]
-                yield from self._answer([future.result() for future in ready], top)
-            yield from self._answer([future.result() for future in decoding], top)
+                yield from self._answer([future.result() for future in ready], top, views)
+            yield from self._answer([future.result() for future in decoding], top, views)
 
     def _read(self, item: Path | Failure) -> "_Picture | Failure":
         if isinstance(item, Failure):
@@ -141,9 +221,11 @@ class Predictor:
         except DataError as error:
             return Failure(item, str(error))
 
-    def _answer(self, items: list["_Picture | Failure"], top: int) -> Iterator[Prediction | Failure]:
+    def _answer(
+        self, items: list["_Picture | Failure"], top: int, views: str
+    ) -> Iterator[Prediction | Failure]:
         pictures = [item.pixels for item in items if isinstance(item, _Picture)]
-        rows = iter(self.predict(np.stack(pictures)) if pictures else ())
+        rows = iter(self.predict(np.stack(pictures), views=views) if pictures else ())
         for item in items:
             yield item if isinstance(item, Failure) else self._prediction(item.path, next(rows), top)
 
@@ -153,7 +235,12 @@ class Predictor:
         return Prediction(path, ranked[0][0], ranked[0][1], ranked)
 
     def evaluate(
-        self, split: Split = "validation", *, top_k: Iterable[int] = (1, 3, 5)
+        self,
+        split: Split = "validation",
+        *,
+        top_k: Iterable[int] = (1, 3, 5),
+        views: str = "none",
+        precision: Precision = "float32",
     ) -> tuple[Evaluation, str | None]:
         """Scores the model on a split of the run's own data and keeps the result in the run folder.
 
@@ -161,17 +248,24 @@ class Predictor:
             split: "validation", "train" or "test". The test split is read by this call alone, and every
                 such look is written to the run's ledger.
             top_k: also count the pictures whose true class is among the k most probable.
+            views: also score the mean over these views of each picture; the plain scores stay the main
+                ones, and one look at the test pictures gives both.
+            precision: float32 gives the same score on every machine; "auto" may be faster, and off by the
+                few pictures on which bfloat16 decides otherwise.
 
         Returns:
             The evaluation, and for the test split a sentence that says how often it has been looked at.
 
         Raises:
-            UsageError: the run has no such split.
+            UsageError: the run has no such split, or there are no such views.
             DataError: the data are gone or have changed since the run was trained.
         """
+        # A wrong name, or an engine that does not open, costs no look at the test pictures.
+        view_set(views)
+        answerer = self._answerer(precision)
         looks: str | None = None
         if split == "test":
-            dataset, looks = splits.open_test(self.run)
+            dataset, looks = splits.open_test(self.run, views=views)
         elif split in ("validation", "train"):
             if split not in self.run.splits["splits"]:
                 raise UsageError(
@@ -181,52 +275,7 @@ class Predictor:
             dataset = splits.open_split(self.run, split)
         else:
             raise UsageError(unknown("split", split, ["train", "validation", "test"]))
-        evaluation = evaluate(self.predict, dataset, split=split, top_k=top_k)
-        self.run.save_evaluation(split, evaluation.to_dict(), evaluation.predictions(), dataset.images)
+        evaluation = evaluate(answerer.predict, dataset, split=split, top_k=top_k, views=views)
+        scores = {**evaluation.to_dict(), "engine": answerer.engine, "precision": answerer.precision}
+        self.run.save_evaluation(split, scores, evaluation.predictions(), dataset.images)
         return evaluation, looks
-
-
-def find(paths: Iterable[str | Path]) -> Iterator[Path | Failure]:
-    """Every picture file that the paths stand for, each once, in order.
-
-    Args:
-        paths: files (taken whatever their suffix), folders (searched for the suffixes of pictures,
-            sorted, hidden names left out) and patterns (expanded as a shell would).
-    """
-    seen: set[str] = set()
-    for item in _expand(paths):
-        key = os.path.abspath(item.path if isinstance(item, Failure) else item)
-        if key not in seen:
-            seen.add(key)
-            yield item
-
-
-def _expand(paths: Iterable[str | Path]) -> Iterator[Path | Failure]:
-    for given in paths:
-        path = Path(given)
-        if path.exists():
-            yield from _walk(path)
-        elif glob.has_magic(str(given)):
-            matches = sorted(glob.glob(str(given), recursive=True))
-            if not matches:
-                yield Failure(path, f"{path} matches no file. Expected a file, a folder or a pattern.")
-            for match in matches:
-                yield from _walk(Path(match))
-        else:
-            yield Failure(path, f"{path} does not exist. Expected a file, a folder or a pattern.")
-
-
-def _walk(path: Path) -> Iterator[Path | Failure]:
-    if not path.is_dir():
-        yield path
-        return
-    empty = True
-    for folder, inner, names in os.walk(path):
-        inner[:] = sorted(name for name in inner if not name.startswith("."))
-        for name in sorted(names):
-            if not name.startswith(".") and Path(name).suffix.lower() in images.PICTURE_SUFFIXES:
-                empty = False
-                yield Path(folder, name)
-    if empty:
-        suffixes = " ".join(sorted(images.PICTURE_SUFFIXES))
-        yield Failure(path, f"{path} holds no pictures. Expected files that end in one of: {suffixes}")

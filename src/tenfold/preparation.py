@@ -11,6 +11,8 @@ from tenfold.config import Config
 from tenfold.datasets import Dataset
 from tenfold.errors import UsageError
 
+_SAMPLE = 500  # pictures that the model is set up from: half a million patches; 2,000 take 0.8 s longer
+
 
 def resolve(settings: Config) -> tuple[Config, str]:
     """Settings with backend and precision decided, and the reason for the precision."""
@@ -27,7 +29,21 @@ def resolve(settings: Config) -> tuple[Config, str]:
         gain = machine.bfloat16_gain()
         precision = "mixed_bfloat16" if gain > 1.2 else "float32"
         reason = f"a convolution in bfloat16 was measured {gain:.1f} times as fast as in float32"
-    return dataclasses.replace(settings, backend=running, precision=precision), reason
+    # Keras' `fit` under TensorFlow takes the shape of all batches from the first ones.
+    resizable = settings.model in models.ANY_SIZE and running != "tensorflow"
+    small = settings.small_pictures if resizable else 0.0
+    return dataclasses.replace(settings, backend=running, precision=precision, small_pictures=small), reason
+
+
+def fit_width(settings: Config, dataset: Dataset) -> Config:
+    """Settings of a run by the clock with the width of the model `fast` decided, where nobody chose one."""
+    if settings.time is None or settings.model != "fast" or "width" in settings.model_options:
+        return settings
+    kind = "bfloat16" if settings.precision == "mixed_bfloat16" else "float32"
+    # A training step gets about two thirds of what convolutions alone would do out of a processor.
+    affordable = 2 / 3 * machine.convolution_speed(kind) * float(settings.time)
+    width = models.fast.fitting(affordable, dataset.images[..., 0].size)
+    return dataclasses.replace(settings, model_options={**settings.model_options, "width": width})
 
 
 def set_up(settings: Config) -> None:
@@ -41,6 +57,15 @@ def set_up(settings: Config) -> None:
         torch.set_num_threads(machine.cores())
 
 
+def threads(settings: Config) -> int:
+    """How many threads the backend computes with."""
+    if settings.backend != "torch":
+        return machine.cores()
+    import torch
+
+    return torch.get_num_threads()
+
+
 def build(settings: Config, dataset: Dataset) -> keras.Model:
     """A fresh, compiled model in the form that trains fastest, set up from the training pictures."""
     model = models.build(
@@ -51,7 +76,9 @@ def build(settings: Config, dataset: Dataset) -> keras.Model:
         precision=settings.precision,
         options=settings.model_options,
     )
-    sample = np.random.default_rng(settings.seed).permutation(len(dataset))[:5000]
+    if settings.small_pictures:
+        models.take_any_size(model)
+    sample = np.random.default_rng(settings.seed).permutation(len(dataset))[:_SAMPLE]
     models.prepare(model, dataset.images[sample])
     steps = settings.epochs * -(-len(dataset) // settings.batch_size)
     logits = models.returns_logits(model)

@@ -146,10 +146,14 @@ def _checked(run: runs.Run, split: str, part: datasets.Dataset | None) -> datase
     return part
 
 
-def open_test(run: runs.Run) -> tuple[datasets.Dataset, str]:
+def open_test(run: runs.Run, *, views: str = "none") -> tuple[datasets.Dataset, str]:
     """Loads the test pictures of a run's data and writes the look into the run's ledger.
 
     This is the one place in Tenfold that reads a test split.
+
+    Args:
+        run: whose test pictures.
+        views: how the model will look at each picture, for the ledger.
 
     Returns:
         The test pictures, and a sentence that says how often this test set has been looked at.
@@ -168,7 +172,7 @@ def open_test(run: runs.Run) -> tuple[datasets.Dataset, str]:
             f"Expected: {', '.join(run.class_names)}. Received: {', '.join(test.class_names)}."
         )
     digest = fingerprint(test)
-    run.append("ledger.jsonl", {"split": "test", "pictures": len(test), "sha256": digest})
+    run.append("ledger.jsonl", {"split": "test", "pictures": len(test), "sha256": digest, "views": views})
     every = [look["sha256"] for other in runs.beside(run) for look in other.looks]
     own = [look["sha256"] for look in run.looks]
     return test, (

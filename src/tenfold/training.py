@@ -8,6 +8,7 @@ import contextlib
 import dataclasses
 import platform
 import signal
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ import numpy as np
 
 from tenfold import callbacks, config, evaluation, layers, machine, models, preparation, splits
 from tenfold.batches import Batches, Epochs, one_hot_labels
+from tenfold.budget import EPOCHS, Budget
 from tenfold.callbacks import Download, Listener
 from tenfold.checkpoint import Checkpoint
 from tenfold.config import Config
@@ -33,8 +35,14 @@ def train(
     command: str = "",
     listen: Listener = lambda moment: None,
     extra_callbacks: Sequence[keras.callbacks.Callback] = (),
+    started: float | None = None,
+    ending: float = 0.0,
 ) -> Run:
     """Trains a model and leaves a run folder.
+
+    Where `settings.time` is set, the whole call takes that long: as many epochs as fit, the learning rate
+    annealed when the time is up, even if the machine slows down on the way. Such a run depends on the
+    machine's speed, so another one with the same settings ends with another model.
 
     Args:
         settings: all settings; see `tenfold.recipes.recipe` for good ones.
@@ -44,12 +52,15 @@ def train(
         command: the command line, for the record.
         listen: receives `Moment`s, `Download`s and plain sentences while the run goes on.
         extra_callbacks: Keras callbacks to run as well.
+        started: when the clock of `settings.time` started, in terms of `time.perf_counter`; default: now.
+        ending: seconds out of `settings.time` that the caller needs afterwards, for the report for example.
 
     Returns:
         The run, with its model, history and validation scores.
 
     Raises:
-        DataError: data that cannot be used. UsageError: settings that contradict each other.
+        DataError: data that cannot be used. UsageError: settings that contradict each other, or too little
+        time.
         GateError: the loss diverged. Stopped: interrupted; the best epoch so far is kept.
 
     Example:
@@ -57,10 +68,12 @@ def train(
         >>> run.scores("validation")["accuracy"]                  # doctest: +SKIP
         0.61
     """
+    started = time.perf_counter() if started is None else started
     settings, reason = preparation.resolve(settings)
     preparation.set_up(settings)
     parts = splits.read(settings, lambda done, total: listen(Download(done, total)))
     settings = dataclasses.replace(settings, image_size=parts.train.images.shape[1])
+    settings = preparation.fit_width(settings, parts.train)
     model = preparation.build(settings, parts.train)
     run = create(runs, name or settings.recipe, exist_ok=exist_ok)
     listen(f"Run folder: {run.path}")
@@ -77,7 +90,8 @@ def train(
     except BaseException:
         discard(run)
         raise
-    return _continue(run, model, settings, parts, listen, extra_callbacks)
+    budget = _budget(settings, parts, started, ending)
+    return _continue(run, model, settings, parts, listen, extra_callbacks, budget)
 
 
 def resume(
@@ -85,16 +99,20 @@ def resume(
     *,
     listen: Listener = lambda moment: None,
     extra_callbacks: Sequence[keras.callbacks.Callback] = (),
+    ending: float = 0.0,
 ) -> Run:
     """Takes a run that was stopped or killed to the end that it would have had.
 
-    The run goes on after its last whole epoch. On the same machine, with the same number of threads, the
-    kept model is the same bit for bit as if nothing had happened.
+    The run goes on after the last whole epoch that was saved. On the same machine, with the same number of
+    threads, the kept model is the same bit for bit as if nothing had happened. A run by the clock
+    (`settings.time`) goes on with the time that was left then, counted from when training begins again; as
+    it depends on the speed, its model is not the same bit for bit.
 
     Args:
         run: the run, or the path of its folder.
         listen: as in `train`.
         extra_callbacks: as in `train`.
+        ending: as in `train`.
 
     Raises:
         UsageError: the run has finished, or stopped before an epoch had ended.
@@ -109,7 +127,8 @@ def resume(
     model = preparation.build(settings, parts.train)
     listen(f"Run folder: {run.path}")
     run.append("events.jsonl", {"event": "resumed"})
-    return _continue(run, model, settings, parts, listen, extra_callbacks, resumed=True)
+    budget = _budget(settings, parts, time.perf_counter(), ending)
+    return _continue(run, model, settings, parts, listen, extra_callbacks, budget, resumed=True)
 
 
 def _continue(
@@ -119,16 +138,22 @@ def _continue(
     parts: splits.Parts,
     listen: Listener,
     extra_callbacks: Sequence[keras.callbacks.Callback],
+    budget: Budget | None,
     *,
     resumed: bool = False,
 ) -> Run:
     """Trains from where the run stands to its end."""
-    best, progress = _callbacks(run, settings, parts, listen)
-    checkpoint = Checkpoint(run, {"best": best, "progress": progress})
-    first = checkpoint.restore(model, settings.epochs) if resumed else 0
+    best, progress = _callbacks(run, settings, parts, listen, budget)
+    watchers: list[keras.callbacks.Callback] = [best, progress]
+    if budget is None:
+        checkpoint = Checkpoint(run, {"best": best, "progress": progress})
+    else:
+        checkpoint = Checkpoint(run, {"best": best, "progress": progress, "budget": budget}, budget.due)
+        watchers.insert(0, budget)
+    first = checkpoint.restore(model, settings.epochs if budget is None else EPOCHS) if resumed else 0
     try:
         with _terminable():
-            _fit(model, settings, parts, [best, progress, checkpoint, *extra_callbacks], first)
+            _fit(model, settings, parts, [*watchers, checkpoint, *extra_callbacks], first, budget)
     except (KeyboardInterrupt, SystemExit) as stop:
         code = 143 if isinstance(stop, SystemExit) else 130
         raise _stopped(run, best, code) from None
@@ -137,12 +162,20 @@ def _continue(
             discard(run)
         raise
     model.set_weights(best.weights)
-    _finish(run, model, settings, parts, best, progress)
+    _finish(run, model, settings, parts, best, progress, budget)
     return run
 
 
+def _budget(settings: Config, parts: splits.Parts, started: float, ending: float) -> Budget | None:
+    """The clock of a run that has one."""
+    if settings.time is None:
+        return None
+    held = parts.counts.get("validation", 0)
+    return Budget(settings, len(parts.train), held, started=started, ending=ending)
+
+
 def _callbacks(
-    run: Run, settings: Config, parts: splits.Parts, listen: Listener
+    run: Run, settings: Config, parts: splits.Parts, listen: Listener, budget: Budget | None
 ) -> tuple[callbacks.Best, callbacks.Progress]:
     def keep(model: keras.Model) -> None:
         whole = models.twin(
@@ -151,8 +184,9 @@ def _callbacks(
         with run.replacing("model.keras") as path:
             whole.save(path)
 
-    best = callbacks.Best(settings.monitor, keep, settings.patience)
-    return best, callbacks.Progress(run, len(parts.train), settings.batch_size, best, listen)
+    due = {} if budget is None else {"due": budget.due}
+    best = callbacks.Best(settings.monitor, keep, settings.patience, **due)
+    return best, callbacks.Progress(run, len(parts.train), settings.batch_size, best, listen, budget)
 
 
 def _fit(
@@ -161,19 +195,22 @@ def _fit(
     parts: splits.Parts,
     watchers: Sequence[keras.callbacks.Callback],
     first: int,
+    budget: Budget | None,
 ) -> None:
     one_hot = settings.label_smoothing > 0
-    batches = Batches(parts.train, settings, one_hot=one_hot)
+    clock = None if budget is None else lambda: budget.progress
+    batches = Batches(parts.train, settings, one_hot=one_hot, clock=clock)
     held, held_data = parts.validation, None
     if held is not None:
         held_data = (held.images, one_hot_labels(held) if one_hot else held.labels)
     model.fit(
         batches,
         initial_epoch=first,
-        epochs=settings.epochs,
+        epochs=settings.epochs if budget is None else EPOCHS,
         shuffle=False,  # the batches do it, from their own seed
         validation_data=held_data,
         validation_batch_size=max(settings.batch_size, 500),
+        validation_freq=1 if budget is None else budget.checks,  # Keras reads it at every epoch's end
         callbacks=[Epochs(batches), callbacks.Diverged(), *watchers],
         verbose=0,
     )
@@ -221,7 +258,7 @@ def _record(run: Run, settings: Config, parts: splits.Parts, reason: str, comman
             "backend": settings.backend,
             "precision": settings.precision,
             "precision_reason": reason,
-            "threads": _threads(settings),
+            "threads": preparation.threads(settings),
             "host_system": platform.system(),
         },
     )
@@ -244,14 +281,6 @@ def _record(run: Run, settings: Config, parts: splits.Parts, reason: str, comman
     run.append("events.jsonl", {"event": "started"})
 
 
-def _threads(settings: Config) -> int:
-    if settings.backend != "torch":
-        return machine.cores()
-    import torch
-
-    return torch.get_num_threads()
-
-
 def _finish(
     run: Run,
     model: keras.Model,
@@ -259,6 +288,7 @@ def _finish(
     parts: splits.Parts,
     best: callbacks.Best,
     progress: callbacks.Progress,
+    budget: Budget | None,
 ) -> None:
     """Evaluates the kept model in float32 on the validation split and writes the summary."""
     if parts.validation is not None:
@@ -274,10 +304,11 @@ def _finish(
             "images_per_second": round(progress.images_per_second, 1),
             "parameters": model.count_params(),
             "flops": models.flops(model),
-            "epochs": len(progress.history),
+            "epochs": len(progress.history) if budget is None else round(progress.epochs, 3),
             "best_epoch": best.epoch,
             "monitor": settings.monitor if parts.validation is not None else "last",
             "peak_memory_bytes": machine.peak_memory(),
+            **({} if budget is None else {"time": budget.seconds, "time_used": round(budget.elapsed, 1)}),
         },
     )
     run.append("events.jsonl", {"event": "finished", "seconds": round(progress.seconds, 1)})

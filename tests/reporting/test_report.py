@@ -107,6 +107,22 @@ def test_numbers_are_those_of_the_score_file(digits_run, page, split):
     assert f"weighted avg {average['precision']:.3f} {average['recall']:.3f}" in text
 
 
+def test_views_are_told_beside_the_plain_score(make_run, unplotted):
+    run = make_run(test=True, views="shift")
+    text = read(run).text.replace("\u00a0", " ")
+    scores = run.scores("test")
+    averaged = scores["views"]
+    low, high = averaged["accuracy_interval"]
+    assert averaged["accuracy"] != scores["accuracy"]
+    assert f"Test accuracy {100 * scores['accuracy']:.1f} %" in text
+    assert (
+        f"by the mean of 6 views of each, {100 * averaged['accuracy']:.1f} % "
+        f"({100 * low:.1f} to {100 * high:.1f} %)."
+    ) in text
+    assert f"Accuracy by 6 views, test {100 * averaged['accuracy']:.1f} %" in text
+    assert "497 pictures, also by the views of “shift”" in text
+
+
 def test_settings_versions_hashes_and_speed_are_told(digits_run, page):
     text = Reader(page).text
     for entry in digits_run.splits["splits"].values():

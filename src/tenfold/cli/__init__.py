@@ -16,7 +16,7 @@ from tenfold.cli import command, faults
 
 VERBS = {
     "Start": ("demo", "train", "resume"),
-    "Use a run": ("evaluate", "predict", "report"),
+    "Use a run": ("evaluate", "predict", "report", "export"),
     "Look around": ("recipes", "checks"),
 }
 
@@ -25,7 +25,8 @@ _EXAMPLES = """\
   tenfold train                                   CIFAR-10 with the fast recipe
   tenfold train photos/ --epochs 20               your own pictures, one folder a class
   tenfold evaluate runs/fast --split test
-  tenfold predict runs/fast cat.jpg holiday/ --topk 3"""
+  tenfold predict runs/fast cat.jpg holiday/ --topk 3
+  tenfold export runs/fast --format onnx"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:

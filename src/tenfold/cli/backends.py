@@ -1,13 +1,17 @@
-"""Chooses the Keras backend. This must happen before anything imports Keras."""
+"""Chooses the Keras backend, which must happen before anything imports Keras, and whether Keras answers."""
 
 import importlib.util
 import os
 import sys
+from typing import Literal
 
 from tenfold.errors import MissingExtraError, UsageError, unknown
 
 PACKAGES = ("torch", "tensorflow", "jax")
 """The backends, each named as its package."""
+
+EngineName = Literal["auto", "openvino", "onnxruntime", "keras"]
+"""What `--engine` takes."""
 
 
 def choose(name: str = "auto") -> str:
@@ -34,6 +38,11 @@ def choose(name: str = "auto") -> str:
     if chosen == "tensorflow":
         _import_hushed()
     return chosen
+
+
+def engine(name: str, backend: str) -> str:
+    """The engine to ask for: who names a Keras backend and no engine wants Keras' answers."""
+    return "keras" if name == "auto" and backend != "auto" else name
 
 
 def _import_hushed() -> None:

@@ -27,6 +27,12 @@ class Options:
     """Which pictures to score on."""
     topk: tuple[int, ...] = (3, 5)
     """Also count pictures whose true class is among the K most probable."""
+    views: Literal["none", "flip", "shift"] = "none"
+    """Also score the mean of several views of each picture: mirrored, or mirrored and moved by a pixel."""
+    engine: backends.EngineName = "auto"
+    """What computes the answers. `auto`: the fastest one installed; Keras where --backend is given."""
+    precision: Literal["float32", "auto"] = "float32"
+    """float32 scores alike on every machine; `auto` takes bfloat16 where that is faster and close."""
     json: bool = False
     """Print the scores as one JSON object."""
     backend: Literal["auto", "torch", "tensorflow", "jax"] = "auto"
@@ -41,11 +47,17 @@ def run(options: Options) -> int:
 
     opened = runs.open_run(options.run)
     with faults.logged(opened.path):
-        evaluation, looks = Predictor(opened).evaluate(options.split, top_k=options.topk)
+        engine = backends.engine(options.engine, options.backend)
+        predictor = Predictor(opened, engine=engine, precision=options.precision)
+        evaluation, looks = predictor.evaluate(
+            options.split, top_k=options.topk, views=options.views, precision=options.precision
+        )
         if options.json:
-            print(json.dumps({**evaluation.to_dict(), "looks": looks}, ensure_ascii=False))
+            computed = {"engine": predictor.engine, "precision": predictor.precision}
+            print(json.dumps({**evaluation.to_dict(), **computed, "looks": looks}, ensure_ascii=False))
         else:
             print("\n".join([*lines(evaluation.to_dict()), *([looks] if looks else [])]))
+            print(f"Engine: {predictor.reason}")
         page = reporting.report(opened)
         if not options.json:
             print(f"Report: {page}")
@@ -56,7 +68,10 @@ def lines(scores: Mapping[str, Any]) -> list[str]:
     """An evaluation as text for people, from what `<split>.json` holds."""
     from tenfold.evaluation import sentence
 
-    shown = [sentence(scores), f"loss {scores['loss']:.4f}"]
+    loss = f"loss {scores['loss']:.4f}"
+    if averaged := scores.get("views"):
+        loss += f"; by the mean of views {averaged['loss']:.4f}"
+    shown = [sentence(scores), loss]
     shown += [f"top-{k} accuracy {percent(share)}" for k, share in scores["top_k"].items()]
     shown += ["", *class_table(scores["report"]), ""]
     if len(scores["class_names"]) <= _WIDEST_MATRIX:

@@ -104,9 +104,9 @@ def value_of(words: Sequence[str], name: str) -> str | None:
     found = None
     for word, following in zip(words, [*words[1:], None], strict=True):
         key, equals, value = word.partition("=")
-        if key in (f"--{name}", name) and equals:
+        if equals and (_spelled(key) == f"--{name}" or key == name):
             found = value
-        elif word == f"--{name}" and following is not None:
+        elif _spelled(word) == f"--{name}" and following is not None:
             found = following
     return found
 

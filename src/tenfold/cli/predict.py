@@ -31,6 +31,12 @@ class Options:
     """Files, folders and patterns such as 'photos/*.jpg'."""
     topk: int = 3
     """How many classes to list for each picture."""
+    views: Literal["none", "flip", "shift"] = "none"
+    """Answer with the mean of several views of each picture: mirrored, or mirrored and moved by a pixel."""
+    engine: backends.EngineName = "auto"
+    """What computes the answers. `auto`: the fastest one installed; Keras where --backend is given."""
+    precision: Literal["auto", "float32"] = "auto"
+    """`auto` takes bfloat16 where that is faster and probabilities stay within about 0.02 of float32."""
     format: Literal["table", "json", "jsonl", "csv"] = "table"
     """`json` and `jsonl` are the same: one JSON object a line, one line a picture."""
     output: Path | None = None
@@ -52,7 +58,7 @@ def run(options: Options) -> int:
 
     def good() -> Iterator["Prediction"]:
         nonlocal failed
-        for item in predictor.files(options.sources, top=options.topk):
+        for item in predictor.files(options.sources, top=options.topk, views=options.views):
             if isinstance(item, Failure):
                 failed += 1
                 faults.say(item.reason)
@@ -60,7 +66,8 @@ def run(options: Options) -> int:
                 yield item
 
     with faults.logged(opened.path):
-        predictor = Predictor(opened)
+        engine = backends.engine(options.engine, options.backend)
+        predictor = Predictor(opened, engine=engine, precision=options.precision)
         with _target(options.output) as file:
             write(good(), options.format, file)
     return DataError.exit_code if failed else 0

@@ -8,12 +8,15 @@ import tyro
 
 from tenfold.cli import backends, faults
 from tenfold.cli.progress import Progress, Style
-from tenfold.cli.train import summarise
+from tenfold.cli.train import ending, summarise
 
 
 @dataclass(frozen=True)
 class Options:
-    """Go on with a run after its last whole epoch, with the settings it was started with."""
+    """Go on with a run after its last whole epoch, with the settings it was started with.
+
+    A run with --time goes on with the time that was left then.
+    """
 
     run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
     """Run folder, for example runs/fast."""
@@ -34,6 +37,6 @@ def run(options: Options) -> int:
 
     style: Style = "json" if options.json else "quiet" if options.quiet else "human"
     with faults.logged(opened.path), Progress(style, settings.monitor) as progress:
-        training.resume(opened, listen=progress)
+        training.resume(opened, listen=progress, ending=ending())
         summarise(opened, style, progress)
     return 0

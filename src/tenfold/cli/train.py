@@ -2,20 +2,26 @@
 
 import dataclasses
 import shlex
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
+from tenfold import machine
 from tenfold.cli import backends, command, faults, settings
 from tenfold.cli.options import value_of
 from tenfold.cli.progress import Progress, Style, duration, emit
 from tenfold.config import Config
+from tenfold.errors import UsageError
 
 if TYPE_CHECKING:
     from tenfold.planning import Plan
     from tenfold.runs import Run
+
+
+_REPORT = 4.0  # seconds that the report takes on a processor of its own
 
 
 @dataclass(frozen=True)
@@ -51,8 +57,14 @@ class Options:
 
 def start(words: list[str]) -> Options:
     """The options to start from: those of the recipe and config file named among the words."""
-    file = value_of(words, "config")
-    return Options(settings=settings.base(value_of(words, "recipe"), file))
+    base = settings.base(value_of(words, "recipe"), value_of(words, "config"))
+    promised, epochs = value_of(words, "time") or base.time, value_of(words, "epochs")
+    if promised not in (None, "none") and epochs is not None:
+        raise UsageError(
+            "--time decides how many epochs there are. Expected either --time or --epochs; "
+            f"--time none takes a time back that a file sets. Received: time={promised}, epochs={epochs}"
+        )
+    return Options(settings=base)
 
 
 def resolve(options: Options) -> Config:
@@ -76,19 +88,32 @@ def run(options: Options) -> int:
 
 def train(config: Config, runs: Path, name: str | None, exist_ok: bool, style: Style) -> "Run":
     """What `tenfold train` does after its options are read: train, evaluate, report, say what comes next."""
-    from tenfold import training
-
     with Progress(style, config.monitor) as progress:
+        from tenfold import training
+
         made = training.train(
-            config, runs=runs, name=name, exist_ok=exist_ok, command=command.line(), listen=progress
+            config,
+            runs=runs,
+            name=name,
+            exist_ok=exist_ok,
+            command=command.line(),
+            listen=progress,
+            started=machine.process_start(),
+            ending=ending(),
         )
     with faults.logged(made.path):
         summarise(made, style, progress)
     return made
 
 
+def ending() -> float:
+    """Seconds out of --time to set aside for `summarise`, on a machine as busy as it has been so far."""
+    return _REPORT * machine.crowding()
+
+
 def summarise(run: "Run", style: Style, progress: Progress) -> None:
     """Prints the validation scores where there are any, writes the report and says what comes next."""
+    began = time.perf_counter()
     from tenfold import reporting
     from tenfold.cli.evaluate import class_table
     from tenfold.evaluation import sentence
@@ -105,6 +130,10 @@ def summarise(run: "Run", style: Style, progress: Progress) -> None:
     say(f"Run:    {run.path}\nReport: {page}")
     if style != "quiet":
         say(f"Next:   {following}")
+    if promised := run.summary.get("time"):
+        # A resumed run used its time up in several processes, which only the summary adds up.
+        used = run.summary["time_used"] + time.perf_counter() - began
+        say(f"Trained {run.summary['epochs']:.1f} epochs in {duration(used)} of {duration(promised)}.")
     if style == "json":
         emit("done", run=str(run.path), report=str(page), validation=scores, next=following)
 
@@ -113,7 +142,7 @@ def _dry_run(config: Config, options: Options) -> int:
     from tenfold.config import to_yaml
     from tenfold.planning import plan as resolved
 
-    plan = resolved(config)
+    plan = resolved(config, started=machine.process_start(), ending=ending())
     if options.json:
         emit("plan", **_facts(plan))
         return 0
@@ -128,6 +157,7 @@ def _dry_run(config: Config, options: Options) -> int:
         "FLOPs": f"{plan.flops:,} a picture, forward",
         "precision": f"{plan.precision} ({plan.precision_reason})",
         "speed": f"{plan.images_per_second:,.0f} images/s, probed",
+        "epochs": f"{plan.epochs:.4g}, {plan.steps:,} steps",
         "expected time": duration(plan.seconds),
         "expected memory": f"{plan.memory_bytes / 2**30:.1f} GiB",
     }.items():

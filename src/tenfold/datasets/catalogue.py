@@ -4,7 +4,7 @@ import dataclasses
 import os
 from pathlib import Path
 
-from tenfold.datasets import cifar, digits, parquet
+from tenfold.datasets import cache, cifar, digits, parquet
 from tenfold.datasets.dataset import Source
 from tenfold.datasets.download import Progress, fetch
 from tenfold.errors import DataError
@@ -53,19 +53,14 @@ def find(
         if source is not None:
             return source
     try:
-        path = fetch(_MIRRORS, cache() / _ARCHIVE, _SHA256, progress)
+        path = fetch(_MIRRORS, cache.home() / _ARCHIVE, _SHA256, progress)
     except DataError as error:
         looked = ", ".join(str(place) for place in places())
         raise DataError(
             f"CIFAR-10 is not on this machine and could not be downloaded. Looked in {looked}. Put "
-            f"{_ARCHIVE} into {cache()} by hand, or set TENFOLD_DATA to the folder that has it. {error}"
+            f"{_ARCHIVE} into {cache.home()} by hand, or set TENFOLD_DATA to the folder that has it. {error}"
         ) from None
     return cifar.find(path, image_size, fit)
-
-
-def cache() -> Path:
-    """Where downloads are kept: $XDG_CACHE_HOME/tenfold, by default ~/.cache/tenfold."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "tenfold"
 
 
 def places() -> tuple[Path, ...]:
@@ -73,7 +68,7 @@ def places() -> tuple[Path, ...]:
     own = os.environ.get("TENFOLD_DATA")
     keras = Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser() / "datasets"
     given = (Path(own).expanduser(),) if own else ()
-    return (*given, cache(), keras, keras / "cifar-10-batches-py-target")
+    return (*given, cache.home(), keras, keras / "cifar-10-batches-py-target")
 
 
 def _cifar10_in(place: Path, image_size: int | None, fit: Fit) -> Source | None:

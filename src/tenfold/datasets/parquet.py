@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from tenfold.datasets import cache
 from tenfold.datasets.dataset import Dataset, Source, Split
 from tenfold.datasets.folder import SPLIT_WORDS
 from tenfold.datasets.holdout import hold_out, note
@@ -86,12 +87,17 @@ def find(
             sizes = sizes_of(_pictures(files["train"], columns, held.get("train")))
             shapes.append(choose_shape(sizes, image_size, fit))
         own = files[split] if split in files else files["train"]
-        values = labels if own is files["train"] else _matched_labels(own, columns, class_names)
-        names = _ids(own, columns)
         rows = held.get(split)
-        if rows is not None:
-            values, names = values[rows], [names[row] for row in rows]
-        return gather(_pictures(own, columns, rows), values, names, class_names, split, shapes[0])
+
+        def decode() -> Dataset:
+            values = labels if own is files["train"] else _matched_labels(own, columns, class_names)
+            names = _ids(own, columns)
+            if rows is not None:
+                values, names = values[rows], [names[row] for row in rows]
+            return gather(_pictures(own, columns, rows), values, names, class_names, split, shapes[0])
+
+        # Training pictures are read again and again; test pictures have one door, and no copies elsewhere.
+        return cache.decoded(own, (class_names, shapes[0]), decode) if split == "train" else decode()
 
     order: tuple[Split, ...] = ("train", "validation", "test")
     splits = tuple(split for split in order if split in files or split in held)

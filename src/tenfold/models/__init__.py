@@ -28,6 +28,9 @@ BUILDERS: dict[str, Callable[..., keras.Model]] = {
     "tiny": tiny.tiny,
 }
 
+ANY_SIZE = frozenset({"fast"})
+"""Architectures that end in a global pool, so that their weights fit pictures of any size."""
+
 
 def build(
     name: str,
@@ -134,10 +137,15 @@ def prepare(model: keras.Model, images: np.ndarray) -> None:
 
     Args:
         model: fresh from `build`.
-        images: uint8 (n, height, width, 3) of the training split; a few thousand suffice.
+        images: uint8 (n, height, width, 3) of the training split; a few hundred suffice.
     """
     if any(layer.name == "whitening" for layer in model.layers):
         fast.whiten(model, images)
+
+
+def take_any_size(model: keras.Model) -> None:
+    """Lets a model of `ANY_SIZE` take pictures of other sizes than it was built for."""
+    model.input_spec = keras.layers.InputSpec(shape=(None, None, None, model.input_shape[-1]))
 
 
 def load(path: Path) -> keras.Model:

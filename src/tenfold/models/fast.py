@@ -7,6 +7,7 @@ import keras
 from tenfold import layers
 
 SCALE, OFFSET = 1 / 64, -2.0  # pixels to about zero mean and unit deviation
+_TRAINING_FLOPS = 0.68e9 / 32**2  # of a training step at width 1, for one pixel
 
 
 def fast(
@@ -14,40 +15,61 @@ def fast(
     classes: int,
     *,
     data_format: layers.DataFormat = "channels_last",
+    stem: int = 64,
     width: float = 1.0,
+    depth: int = 2,
     head_scale: float = 1 / 9,
 ) -> keras.Model:
-    """A frozen whitening convolution, three blocks of two convolutions, a global max pool, scaled logits.
+    """A frozen whitening convolution, three blocks of convolutions, a global max pool, scaled logits.
 
-    After Jordan's airbench94 (arXiv:2404.00498), itself after Page's ResNet-9 for DAWNBench. The layer named
-    "whitening" has no use until `whiten` has set it from the training pictures.
+    After Jordan's airbench94 and, with `depth` 3, airbench96 (arXiv:2404.00498), themselves after Page's
+    ResNet-9 for DAWNBench. The layer named "whitening" has no use until `whiten` has set it from the training
+    pictures.
 
     Args:
-        width: scales the filters of the blocks: 64, 256, 256 at 1.
+        stem: filters of the first block.
+        width: scales the filters of the second and third block, 256 each at 1. A run by the clock takes
+            `fitting` where its settings name none.
+        depth: convolutions of a block, 2 or more; from the third on, each is added to what it was given.
         head_scale: multiplies the logits, which softens the first steps.
     """
     inputs, x = layers.pictures(image_shape, data_format, scale=SCALE, offset=OFFSET)
     x = keras.layers.Conv2D(24, 2, data_format=data_format, name="whitening", trainable=False)(x)
     x = keras.layers.Activation("gelu")(x)
-    for filters in (64, 256, 256):
-        x = _block(x, max(8, round(filters * width / 8) * 8), data_format)
+    wide = max(8, round(256 * width / 8) * 8)
+    for filters in (stem, wide, wide):
+        x = _block(x, filters, depth, data_format)
     x = keras.layers.GlobalMaxPooling2D(data_format=data_format)(x)
     x = keras.layers.Dense(classes, use_bias=False, dtype="float32")(x)
     outputs = keras.layers.Rescaling(head_scale, dtype="float32", name="logits")(x)
     return keras.Model(inputs, outputs, name="fast")
 
 
-def _block(x: Any, filters: int, data_format: layers.DataFormat) -> Any:
-    for convolution in range(2):
+def fitting(flops: float, pixels: int) -> float:
+    """The `width` that learns most in a given time: narrow sees more pictures, wide sees more in each.
+
+    Args:
+        flops: floating-point operations that fit into the time.
+        pixels: of all training pictures together.
+    """
+    passes = flops / (pixels * _TRAINING_FLOPS)  # epochs that a network of width 1 would get
+    return 0.5 if passes < 2.5 else 0.75 if passes < 9 else 1.0  # measured on CIFAR-10: docs/log.md
+
+
+def _block(x: Any, filters: int, depth: int, data_format: layers.DataFormat) -> Any:
+    for convolution in range(depth):
+        before = x
         x = keras.layers.Conv2D(filters, 3, padding="same", use_bias=False, data_format=data_format)(x)
         if convolution == 0:
             x = keras.layers.MaxPooling2D(2, data_format=data_format)(x)
         x = layers.batch_normalization(data_format, scale=False, momentum=0.6, epsilon=1e-5)(x)
+        if convolution >= 2:
+            x = keras.layers.Add()([x, before])
         x = keras.layers.Activation("gelu")(x)
     return x
 
 
 def whiten(model: keras.Model, images: Any) -> None:
-    """Sets the whitening layer from training pictures, uint8 (n, height, width, 3); 2,000 suffice."""
+    """Sets the whitening layer from training pictures, uint8 (n, height, width, 3); 500 suffice."""
     kernel, bias = layers.whitening(images.astype("float32") * SCALE + OFFSET)
     model.get_layer("whitening").set_weights([kernel, bias])

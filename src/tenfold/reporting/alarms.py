@@ -34,7 +34,8 @@ def find(facts: Facts) -> list[Alarm]:
 def _unfinished(facts: Facts) -> Iterator[Alarm]:
     if facts.finished:
         return
-    planned = f" of {facts.config.epochs}" if facts.config else ""
+    by_epochs = facts.config is not None and facts.config.time is None
+    planned = f" of {facts.config.epochs}" if facts.config and by_epochs else ""
     yield Alarm(
         "Not finished",
         f"Training did {len(facts.history)}{planned} epochs and was stopped. "

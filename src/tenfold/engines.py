@@ -1,0 +1,188 @@
+"""Inference engines: an exported ONNX file as a predict_fn.
+
+A process that only answers imports neither Keras nor torch: these engines start in half a second and answer
+one picture many times sooner. `selection` says which of them is fastest.
+"""
+
+import hashlib
+import importlib.util
+import os
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tenfold import machine, runs
+from tenfold.errors import DataError, GateError, MissingExtraError, UsageError, unknown
+from tenfold.views import PredictFn
+
+ENGINES = ("openvino", "onnxruntime")
+BATCH = 256
+"""Pictures a pass: more gain no speed and cost memory."""
+
+
+@dataclass(frozen=True)
+class Engine:
+    """An exported file, opened: a predict_fn for uint8 pictures, safe to call from several threads.
+
+    Attributes:
+        name: a name of `ENGINES`.
+        precision: "float32" or "bfloat16".
+        metadata: what the file says about itself: class_names, image_size, and so on, as text.
+    """
+
+    name: str
+    precision: str
+    metadata: Mapping[str, str]
+    _run: PredictFn = field(repr=False)
+
+    def __call__(self, images: np.ndarray) -> np.ndarray:
+        """Probabilities, float32 (n, classes), of uint8 pictures (n, h, w, 3); n is 1 or more."""
+        images = np.ascontiguousarray(images)
+        return np.concatenate([self._run(images[at : at + BATCH]) for at in range(0, len(images), BATCH)])
+
+
+def available() -> tuple[str, ...]:
+    """The engines that are installed."""
+    return tuple(name for name in ENGINES if importlib.util.find_spec(name) is not None)
+
+
+def require(engine: str) -> None:
+    """Raises UsageError where there is no such engine, MissingExtraError where it is not installed."""
+    if engine not in ENGINES:
+        raise UsageError(unknown("engine", engine, ("auto", "keras", *ENGINES)))
+    if engine not in available():
+        raise MissingExtraError(
+            f"The engine {engine} is not installed. Install it with: pip install 'tenfold[export]'"
+        )
+
+
+def threads() -> int:
+    """Threads an engine computes with: OMP_NUM_THREADS where set, else the cores of this process."""
+    given = os.environ.get("OMP_NUM_THREADS", "")
+    return int(given) if given.isdigit() and int(given) else machine.cores()
+
+
+def precisions(engine: str) -> tuple[str, ...]:
+    """What an engine computes in on this machine; bfloat16 only where the processor has it."""
+    if engine == "openvino" and "BF16" in _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        return ("float32", "bfloat16")
+    return ("float32",)
+
+
+def open_file(path: Path, engine: str, precision: str = "float32") -> Engine:
+    """Opens an ONNX file that `exporting` wrote.
+
+    Args:
+        path: the file; uint8 pictures in, probabilities out.
+        engine: a name of `ENGINES`.
+        precision: one of `precisions(engine)`.
+
+    Raises:
+        UsageError: no such engine, or not in this precision on this machine.
+        MissingExtraError: the engine is not installed.
+        DataError: the file cannot be read as a model.
+    """
+    require(engine)
+    if precision not in precisions(engine):
+        choices = ", ".join(precisions(engine))
+        raise UsageError(
+            f"{engine} has no such precision here. Received: precision={precision!r}. Choices: {choices}."
+        )
+    try:
+        run, metadata = _OPENERS[engine](path, precision)
+    except Exception as error:  # onnxruntime's errors share no class of their own
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[-1]
+        raise DataError(f"{path} cannot be opened as an ONNX model by {engine}: {reason}") from error
+    return Engine(engine, precision, metadata, run)
+
+
+def metadata(path: Path) -> Mapping[str, str]:
+    """What an exported file says about itself; raises as `open_file` does."""
+    return open_file(path, (available() or ENGINES)[0]).metadata
+
+
+def compare(reference: np.ndarray, answers: np.ndarray) -> tuple[float, float]:
+    """The largest difference of a probability, and the share of rows with the same most probable class."""
+    same = reference.argmax(axis=1) == answers.argmax(axis=1)
+    return float(np.abs(reference - answers).max()), float(same.mean())
+
+
+def sample(run: runs.Run) -> np.ndarray:
+    """Real pictures to compare answers on: those a run keeps of its training and validation splits.
+
+    Raises:
+        GateError: the run keeps none.
+    """
+    kept = [found[0] for split in ("validation", "train") if (found := run.gallery(split))]
+    if not kept:
+        raise GateError(
+            f"{run.path} keeps no pictures to check answers on. Expected: {run.path / 'gallery'}. "
+            f"Run: tenfold evaluate {run.path} --engine keras"
+        )
+    return np.concatenate(kept)
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file, as hexadecimal text; DataError where it cannot be read."""
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}. Expected a model file.") from error
+
+
+def _core() -> Any:
+    require("openvino")
+    # Its telemetry would send a message at each import; without that package OpenVINO goes on in silence.
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # None forbids an import
+    import openvino
+
+    return openvino.Core()
+
+
+def _openvino(path: Path, precision: str) -> tuple[PredictFn, Mapping[str, str]]:
+    core = _core()
+    model = core.read_model(path)
+    shape = [part.get_length() for part in list(model.input(0).partial_shape)[1:]]
+    options = {
+        "PERFORMANCE_HINT": "LATENCY",  # one request at a time gets all threads
+        "INFERENCE_PRECISION_HINT": {"float32": "f32", "bfloat16": "bf16"}[precision],
+        "INFERENCE_NUM_THREADS": threads(),
+    }
+    # A graph of its own for single pictures: with all shapes known they are answered a fifth sooner.
+    requests: dict[int, Any] = {}
+    lock = threading.Lock()  # a request holds the buffers of one call
+
+    def run(images: np.ndarray) -> np.ndarray:
+        count = 1 if len(images) == 1 else -1
+        with lock:
+            if count not in requests:
+                shaped = model.clone()
+                shaped.reshape([count, *shape])
+                requests[count] = core.compile_model(shaped, "CPU", options).create_infer_request()
+            return requests[count].infer([images], share_inputs=True)[0]
+
+    told = model.get_rt_info()["framework"] if model.has_rt_info(["framework"]) else {}
+    return run, {name: str(value.value) for name, value in told.items()}
+
+
+def _onnxruntime(path: Path, precision: str) -> tuple[PredictFn, Mapping[str, str]]:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads()
+    options.log_severity_level = 3  # errors only
+    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
+    return lambda images: session.run(None, {name: images})[0], session.get_modelmeta().custom_metadata_map
+
+
+_OPENERS: dict[str, Callable[[Path, str], tuple[PredictFn, Mapping[str, str]]]] = {
+    "openvino": _openvino,
+    "onnxruntime": _onnxruntime,
+}

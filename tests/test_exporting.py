@@ -1,0 +1,172 @@
+"""Exported files: the same answers as the model, whatever the architecture; kept only when that is so."""
+
+import dataclasses
+import json
+import shutil
+
+import keras
+import numpy as np
+import pytest
+
+import tenfold
+from tenfold import engines, exporting, models, runs, views
+from tenfold.errors import DataError, GateError, MissingExtraError, TenfoldError, UsageError
+from tenfold.recipes import recipe
+from tenfold.training import train
+
+onnx = pytest.importorskip("onnx", reason="needs the extra `export`")
+pytest.importorskip("onnxscript", reason="needs the extra `export`")
+pytest.importorskip("openvino", reason="needs the extra `export`")
+
+
+def pictures(count=24, size=32):
+    return np.random.default_rng(1).integers(0, 256, (count, size, size, 3), np.uint8)
+
+
+def shaken(model):
+    """Gives batch norm the kind of statistics that training leaves, so that folding it makes a difference."""
+    random = np.random.default_rng(2)
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.set_weights([random.uniform(0.5, 2, weight.shape) for weight in layer.get_weights()])
+    return model
+
+
+@pytest.fixture(scope="module")
+def model():
+    keras.utils.set_random_seed(3)
+    return shaken(models.build("fast", (32, 32, 3), 10, options={"width": 0.25}))
+
+
+@pytest.fixture(scope="module")
+def file(model, tmp_path_factory):
+    return exporting.onnx(model, tmp_path_factory.mktemp("exports") / "model.onnx", images=pictures())
+
+
+@pytest.mark.parametrize("name", sorted(models.BUILDERS))
+def test_every_architecture_is_exported_and_checked(name, tmp_path):
+    model = shaken(models.build(name, (32, 32, 3), 4))
+    path = exporting.onnx(model, tmp_path / "model.onnx", images=pictures(8))
+    answers = engines.open_file(path, "onnxruntime")(pictures(8))
+    np.testing.assert_allclose(answers, models.predict_fn(model)(pictures(8)), atol=1e-5)
+
+
+def test_the_file_is_small_standard_and_whole(model, file):
+    loaded = onnx.load(file)
+    onnx.checker.check_model(loaded, full_check=True)
+    assert {entry.domain for entry in loaded.opset_import} == {""}
+    (image,), (probabilities,) = loaded.graph.input, loaded.graph.output
+    shape = [part.dim_param or part.dim_value for part in image.type.tensor_type.shape.dim]
+    assert (image.name, shape) == ("image", ["batch", 32, 32, 3])
+    assert image.type.tensor_type.elem_type == onnx.TensorProto.UINT8
+    assert probabilities.name == "probabilities"
+    assert file.stat().st_size < 4 * model.count_params() + 50_000
+    assert "BatchNormalization" not in {node.op_type for node in loaded.graph.node}
+    assert [path.name for path in file.parent.iterdir()] == ["model.onnx"]
+
+
+class Stubborn(keras.layers.Layer):
+    """Looks at the pixels to decide, which no graph can hold."""
+
+    def call(self, inputs):
+        return inputs * 2 if float(inputs.max()) > 3 else inputs
+
+    def compute_output_shape(self, shape):
+        return shape
+
+
+def test_what_cannot_be_written_is_said_and_keras_stays_as_it_was(tmp_path):
+    call = keras.layers.BatchNormalization.call
+    inputs = keras.Input((8, 8, 3))
+    outputs = keras.layers.Dense(2, activation="softmax")(keras.layers.Flatten()(Stubborn()(inputs)))
+    with pytest.raises(TenfoldError, match="cannot be written as ONNX") as raised:
+        exporting.onnx(keras.Model(inputs, outputs), tmp_path / "model.onnx", images=pictures(4, 8))
+    assert "\n" not in str(raised.value)
+    assert keras.layers.BatchNormalization.call is call
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["flip", "shift"])
+@pytest.mark.parametrize("ending", ["logits", "softmax"])
+def test_views_inside_agree_with_views_outside(name, ending, model, tmp_path):
+    if ending == "softmax":
+        model = models.build("tiny", (32, 32, 3), 10)
+    path = exporting.onnx(model, tmp_path / "model.onnx", images=pictures(), views=name)
+    expected = views.averaged(models.predict_fn(model), name)(pictures())
+    plain = models.predict_fn(model)(pictures())
+    for engine in engines.ENGINES:
+        answers = engines.open_file(path, engine)(pictures())
+        np.testing.assert_allclose(answers, expected, atol=1e-5)
+        assert np.abs(answers - plain).max() > 1e-4
+    assert engines.metadata(path)["views"] == name
+
+
+def test_a_file_that_answers_otherwise_is_not_kept(model, tmp_path, monkeypatch):
+    target = tmp_path / "model.onnx"
+    target.write_bytes(b"the one before")
+    real = models.predict_fn(model)
+    monkeypatch.setattr(models, "predict_fn", lambda model: lambda images: np.roll(real(images), 1, axis=1))
+    call = keras.layers.BatchNormalization.call
+    with pytest.raises(GateError, match=r"Expected: probabilities within 0\.0001\. Received: difference=0\."):
+        exporting.onnx(model, target, images=pictures())
+    assert target.read_bytes() == b"the one before"
+    assert list(tmp_path.iterdir()) == [target]
+    assert keras.layers.BatchNormalization.call is call
+
+
+def test_the_gate_lets_rounding_pass_and_nothing_else():
+    answers = np.array([[0.25, 0.75]])
+
+    def off(by):
+        return lambda images: answers + by
+
+    assert exporting.check(off(0), off(5e-5), pictures(1)) == pytest.approx(5e-5)
+    for by in (2e-4, np.nan):
+        with pytest.raises(GateError, match="not kept"):
+            exporting.check(off(0), off(by), pictures(1))
+
+
+def test_missing_packages_are_named(model, tmp_path, monkeypatch):
+    monkeypatch.setattr(exporting.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(MissingExtraError, match=r"onnxscript.*pip install 'tenfold\[export\]'"):
+        exporting.onnx(model, tmp_path / "model.onnx", images=pictures())
+
+
+def test_another_backend_is_told_how(model, tmp_path, monkeypatch):
+    monkeypatch.setattr(keras.backend, "backend", lambda: "tensorflow")
+    with pytest.raises(UsageError, match="Received: backend=tensorflow"):
+        exporting.onnx(model, tmp_path / "model.onnx", images=pictures())
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    settings = dataclasses.replace(recipe("tiny"), data="digits", epochs=1, precision="float32")
+    return train(settings, runs=tmp_path_factory.mktemp("runs"))
+
+
+def test_the_file_can_be_used_alone(run):
+    path = exporting.export(run)
+    assert path == run.path / "exports" / "model.onnx"
+    told = engines.metadata(path)
+    assert json.loads(told["class_names"]) == list(run.class_names)
+    assert told["image_size"] == str(run.data["image_size"])
+    assert told["fit"] == run.config.fit
+    assert told["tenfold"] == tenfold.__version__
+    assert told["source_sha256"] == engines.digest(run.model_path)
+
+
+def test_it_goes_where_it_is_told(run, tmp_path):
+    assert exporting.export(run, path=tmp_path / "in" / "x.onnx") == tmp_path / "in" / "x.onnx"
+    assert (tmp_path / "in" / "x.onnx").exists()
+
+
+def test_an_unknown_format_is_named(run):
+    with pytest.raises(UsageError, match="Did you mean 'onnx'"):
+        exporting.export(run, "onx")
+
+
+def test_a_run_without_a_model_is_named(run, tmp_path):
+    copy = shutil.copytree(run.path, tmp_path / "copy")
+    (copy / "model.keras").unlink()
+    with pytest.raises(DataError, match=r"model\.keras"):
+        exporting.export(runs.open_run(copy))
