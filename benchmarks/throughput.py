@@ -97,7 +97,7 @@ def tenfold(optimizer: str = "sgd") -> list[float]:
     images, labels = pictures()
     data = tenfold.Dataset(images, labels, tuple("0123456789"), tuple(map(str, range(len(labels)))))
     settings = dataclasses.replace(
-        tenfold.recipe("fast"), optimizer=optimizer, batch_size=BATCH, momentum=0.9
+        tenfold.recipe("fast"), optimizer=optimizer, batch_size=BATCH, momentum=0.9, small_pictures=0.0
     )
     settings, _ = preparation.resolve(settings)
     preparation.set_up(settings)
