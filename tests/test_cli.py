@@ -305,7 +305,11 @@ class TestTrain:
         assert plan["source"]["kind"] == "digits"
 
     def test_an_interrupt_keeps_the_best_epoch(self, tmp_path):
-        program = "import sys; from tenfold.cli import main; sys.exit(main())"
+        # Where the tests run in the background of a script, they inherit an interrupt that is ignored.
+        program = (
+            "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+            "from tenfold.cli import main; sys.exit(main())"
+        )
         words = ["train", "digits", "--recipe", "tiny", "--epochs", "1000", "--runs", str(tmp_path)]
         with subprocess.Popen(
             [sys.executable, "-u", "-c", program, *words],
