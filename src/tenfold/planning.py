@@ -5,7 +5,7 @@ import time
 from dataclasses import dataclass
 
 from tenfold import machine, models, preparation, splits
-from tenfold.batches import Batches
+from tenfold.batches import Batches, small_side
 from tenfold.budget import Budget
 from tenfold.config import Config
 from tenfold.datasets import Source
@@ -26,7 +26,7 @@ class Plan:
         precision: arithmetic of training.
         precision_reason: why this precision, in plain words.
         backend: the running Keras backend.
-        images_per_second: training speed, probed with a few steps.
+        images_per_second: training speed over the run, probed with a few steps of whole pictures.
         seconds: expected for the whole run, validation included; where `config.time` is set, that.
         epochs: passes over the training pictures; where `config.time` is set, how many are expected to fit.
         steps: the same in steps.
@@ -64,7 +64,8 @@ def plan(settings: Config, *, started: float | None = None, ending: float = 0.0)
     settings = dataclasses.replace(settings, image_size=parts.train.images.shape[1])
     settings = preparation.fit_width(settings, parts.train)
     model = preparation.build(settings, parts.train)
-    batches = Batches(parts.train, settings, one_hot=settings.label_smoothing > 0)
+    whole = dataclasses.replace(settings, small_pictures=0.0)
+    batches = Batches(parts.train, whole, one_hot=settings.label_smoothing > 0)
     warm, steps = 3, 0
     ready = start = stop = time.perf_counter()
     while stop - start < 3.0 and steps < 200:
@@ -73,10 +74,11 @@ def plan(settings: Config, *, started: float | None = None, ending: float = 0.0)
         if steps <= warm:  # the first steps also prepare kernels
             start = time.perf_counter()
         stop = time.perf_counter()
-    speed = (steps - warm) * settings.batch_size / (stop - start)
+    probed = (steps - warm) * settings.batch_size / (stop - start)
+    speed = probed * pace(settings)
     checked = len(parts.validation) if parts.validation is not None else 0
     if settings.time is None:
-        forward = 3 * speed  # a forward pass is about a third of a step
+        forward = 3 * probed  # a forward pass is about a third of a step
         seconds = settings.epochs * (len(parts.train) / speed + checked / forward)
         fitting = settings.epochs * len(batches)
     else:
@@ -100,3 +102,15 @@ def plan(settings: Config, *, started: float | None = None, ending: float = 0.0)
         steps=fitting,
         memory_bytes=machine.peak_memory(),
     )
+
+
+def pace(settings: Config) -> float:
+    """How many times faster a run is on average than on whole pictures, as a step costs what its pixels do.
+
+    Args:
+        settings: resolved, with `image_size`. A run by the clock has small pictures for a share of its time,
+            another one for a share of its steps.
+    """
+    side, share = settings.image_size or 32, settings.small_pictures
+    cost = (small_side(side) / side) ** 2
+    return 1 - share + share / cost if settings.time is not None else 1 / (1 - share + share * cost)

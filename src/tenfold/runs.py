@@ -10,7 +10,7 @@
       predictions.parquet                                 one row a picture and split
       gallery/<split>.npz                                 some of the pictures, for the report
       ledger.jsonl       every look at the test pictures  state/        what `resume` needs
-      report.html   plots/   exports/
+      report.html   plots/   exports/                     engine.json   which engine answers fastest
 
 Files are written whole or not at all: to a temporary name beside the target, then renamed.
 """
@@ -58,7 +58,7 @@ class Run:
 
     @property
     def environment(self) -> dict[str, Any]:
-        """`environment.json`: versions, processor, threads, precision and its reason."""
+        """`environment.json`: versions, commit, processor, threads, precision and its reason."""
         return json.loads(self._text("environment.json"))
 
     @property
