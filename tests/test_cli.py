@@ -516,6 +516,20 @@ class TestBackends:
         assert cli.main(["train", "digits", "--backend", "jax"]) == MissingExtraError.exit_code
         assert "pip install 'tenfold[jax]'" in one_line(capsys.readouterr().err)
 
+    def test_training_loads_keras_without_what_it_never_uses(self):
+        code = """
+import sys
+from tenfold.cli import backends
+backends.choose("torch")
+backends.load()
+import keras
+assert not {"sklearn", "matplotlib", "torch._dynamo"} & set(sys.modules)
+assert keras.ops.convert_to_numpy(keras.random.uniform((2, 3))).shape == (2, 3)
+import matplotlib.pyplot, sklearn.metrics, torch._dynamo
+assert callable(torch._dynamo.optimize)
+"""
+        subprocess.run([sys.executable, "-c", code], check=True)
+
     def test_a_name_that_does_not_exist(self, monkeypatch):
         monkeypatch.setenv("KERAS_BACKEND", "theano")
         with pytest.raises(UsageError, match="Received: 'theano'"):

@@ -32,6 +32,7 @@ def run(options: Options) -> int:
     """Runs the whole way that pictures take, and says at the end what it was and what comes next."""
     started = time.monotonic()
     backends.choose(options.backend)
+    backends.load()
     from tenfold import runs as folders
     from tenfold.cli import evaluate, predict, train
     from tenfold.prediction import Failure, Predictor

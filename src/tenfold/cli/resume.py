@@ -33,6 +33,7 @@ def run(options: Options) -> int:
     opened = open_run(options.run)
     settings = opened.config
     backends.choose(settings.backend)
+    backends.load()
     from tenfold import training
 
     style: Style = "json" if options.json else "quiet" if options.quiet else "human"

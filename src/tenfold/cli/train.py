@@ -79,6 +79,7 @@ def run(options: Options) -> int:
     """Trains, evaluates on the validation split and writes the report."""
     config = resolve(options)
     backends.choose(config.backend)
+    backends.load()
     if options.dry_run:
         return _dry_run(config, options)
     style: Style = "json" if options.json else "quiet" if options.quiet else "human"
