@@ -40,11 +40,10 @@ def test_whitening_makes_patches_uncorrelated_with_unit_deviation():
     random = np.random.default_rng(0)
     images = random.normal(0, 1, (500, 12, 12, 3)).astype("float32")
     images += images[..., :1] + np.roll(images, 1, axis=1) + 2  # correlated, off centre
-    kernel, bias = layers.whitening(images, epsilon=1e-9)
+    kernel = layers.whitening(images, epsilon=1e-9)
     assert kernel.shape == (2, 2, 3, 24)
-    out = keras.ops.convert_to_numpy(keras.ops.conv(images, kernel)) + bias
+    out = keras.ops.convert_to_numpy(keras.ops.conv(images, kernel))
     half = out.reshape(-1, 24)[:, :12]
-    np.testing.assert_allclose(half.mean(axis=0), 0, atol=1e-2)
     np.testing.assert_allclose(np.cov(half.T), np.eye(12), atol=2e-2)
     np.testing.assert_allclose(out[..., 12:], -out[..., :12], atol=1e-4)
 

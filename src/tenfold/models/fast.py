@@ -34,7 +34,9 @@ def fast(
         head_scale: multiplies the logits, which softens the first steps.
     """
     inputs, x = layers.pictures(image_shape, data_format, scale=SCALE, offset=OFFSET)
-    x = keras.layers.Conv2D(24, 2, data_format=data_format, name="whitening", trainable=False)(x)
+    x = keras.layers.Conv2D(
+        24, 2, use_bias=False, data_format=data_format, name="whitening", trainable=False
+    )(x)
     x = keras.layers.Activation("gelu")(x)
     wide = max(8, round(256 * width / 8) * 8)
     for filters in (stem, wide, wide):
@@ -71,5 +73,5 @@ def _block(x: Any, filters: int, depth: int, data_format: layers.DataFormat) -> 
 
 def whiten(model: keras.Model, images: Any) -> None:
     """Sets the whitening layer from training pictures, uint8 (n, height, width, 3); 500 suffice."""
-    kernel, bias = layers.whitening(images.astype("float32") * SCALE + OFFSET)
-    model.get_layer("whitening").set_weights([kernel, bias])
+    kernel = layers.whitening(images.astype("float32") * SCALE + OFFSET)
+    model.get_layer("whitening").set_weights([kernel])
