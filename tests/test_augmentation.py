@@ -41,6 +41,13 @@ def test_every_change_keeps_the_form_and_follows_the_seed(images, settings):
     assert (changed != augmentation.augment(images, settings, rng(2))).any()
 
 
+def test_what_is_drawn_needs_no_pixels_and_is_small(images):
+    settings = Augmentation(flip="random", crop=2, rotation=10, brightness=0.1, cutout=4)
+    drawn = augmentation.draw(settings, images.shape, rng(1))
+    assert (augmentation.apply(images, drawn) == augmentation.augment(images, settings, rng(1))).all()
+    assert sum(array.nbytes for array in vars(drawn).values()) < 0.1 * images.nbytes
+
+
 def test_nothing_asked_for_is_nothing_done(images):
     assert augmentation.augment(images, Augmentation(), rng()) is images
 
@@ -58,7 +65,7 @@ def test_alternating_shows_every_picture_both_ways_in_any_two_epochs(images):
 
 
 def test_crop_shifts_by_whole_pixels_and_mirrors_the_edge(images):
-    cropped = augmentation.crop(images, 2, rng())
+    cropped = augmentation.augment(images, Augmentation(crop=2), rng())
     padded = np.pad(images, ((0, 0), (2, 2), (2, 2), (0, 0)), mode="reflect")
     places = set()
     for picture, whole in zip(cropped, padded, strict=True):
@@ -71,13 +78,14 @@ def test_crop_shifts_by_whole_pixels_and_mirrors_the_edge(images):
 
 
 def test_warp_by_nothing_is_the_picture_itself(images):
-    assert (augmentation.warp(images, 0.0, 0.0, 0.0, rng()) == images).all()
+    nothing = np.tile(np.eye(2, 3, dtype=np.float32), (len(images), 1, 1))
+    assert (augmentation.apply(images, augmentation.Changes(maps=nothing)) == images).all()
 
 
 def test_warp_shifts_no_further_than_asked():
     image = np.zeros((200, 20, 20, 3), np.uint8)
     image[:, 10, 10] = 255
-    moved = augmentation.warp(image, 0.0, 0.1, 0.0, rng())
+    moved = augmentation.augment(image, Augmentation(shift=0.1), rng())
     rows = moved[..., 0].sum(axis=2).argmax(axis=1)
     assert rows.min() >= 8
     assert rows.max() <= 12
@@ -87,7 +95,7 @@ def test_warp_shifts_no_further_than_asked():
 def test_rotation_turns_a_square_picture_about_its_middle():
     image = np.zeros((100, 21, 21, 3), np.uint8)
     image[:, 10, :] = 255  # a line through the middle
-    turned = augmentation.warp(image, 30.0, 0.0, 0.0, rng())
+    turned = augmentation.augment(image, Augmentation(rotation=30), rng())
     assert (turned[:, 10, 10, 0] > 200).all()
     ends = turned[:, :, 18, 0].argmax(axis=1) - 10
     assert np.abs(ends).max() <= 6
@@ -96,16 +104,17 @@ def test_rotation_turns_a_square_picture_about_its_middle():
 
 def test_brightness_moves_all_pixels_alike():
     grey = np.full((50, 4, 4, 3), 128, np.uint8)
-    changed = augmentation.brighten(grey, 0.25, rng()).astype(int) - 128
+    settings = Augmentation(brightness=0.25)
+    changed = augmentation.augment(grey, settings, rng()).astype(int) - 128
     assert (changed == changed[:, :1, :1, :1]).all()
     assert np.abs(changed).max() <= 64
     white = np.full((50, 4, 4, 3), 250, np.uint8)
-    assert augmentation.brighten(white, 0.25, rng()).max() == 255
+    assert augmentation.augment(white, settings, rng()).max() == 255
 
 
 def test_cutout_hides_one_square():
     white = np.full((50, 16, 16, 3), 255, np.uint8)
-    hidden = augmentation.cutout(white, 4, rng())[..., 0] == 128
+    hidden = augmentation.augment(white, Augmentation(cutout=4), rng())[..., 0] == 128
     assert hidden.sum(axis=(1, 2)).max() == 16
     assert (hidden.sum(axis=(1, 2)) > 0).all()
 

@@ -1,11 +1,13 @@
 """Batches: every picture once an epoch, in an order and with changes that the seed alone decides."""
 
+import keras
 import numpy as np
 import pytest
 
-from tenfold.batches import Batches, one_hot_labels, small_side
+from tenfold import machine, models
+from tenfold.batches import Batches, Epochs, one_hot_labels, small_side, worth_residing
 from tenfold.config import Augmentation, Config
-from tenfold.datasets import Dataset
+from tenfold.datasets import Dataset, load
 
 
 @pytest.fixture
@@ -77,3 +79,36 @@ def test_pictures_are_small_for_the_first_share_of_the_run():
 @pytest.mark.parametrize(("side", "small"), [(8, 8), (16, 16), (20, 16), (32, 24), (64, 48)])
 def test_small_pictures_keep_sixteen_pixels(side, small):
     assert small_side(side) == small
+
+
+def weights(dataset, resident):
+    """Of a model after two epochs, and how its batches were made."""
+    change = Augmentation(flip="random", crop=1, brightness=0.1, cutout=2)
+    settings = Config(batch_size=100, augmentation=change)
+    batches = Batches(dataset, settings, one_hot=True, resident=resident)
+    keras.utils.set_random_seed(0)
+    model = models.build("tiny", dataset.images.shape[1:], 10)
+    model.compile("adam", "categorical_crossentropy", metrics=["accuracy"])
+    history = model.fit(batches, epochs=2, shuffle=False, callbacks=[Epochs(batches)], verbose=0)
+    assert history.history["accuracy"][-1] > 0.3
+    return model.get_weights(), type(batches[0][0])
+
+
+@pytest.mark.skipif(keras.backend.backend() == "tensorflow", reason="takes its batches from the processor")
+def test_a_model_learns_the_same_from_pictures_on_the_device():
+    digits = load("digits", "train", image_size=16)
+    host, made = weights(digits, resident=False)
+    device, made_there = weights(digits, resident=True)
+    assert made is np.ndarray
+    assert made_there is not np.ndarray
+    assert all((a == b).all() for a, b in zip(host, device, strict=True))
+
+
+def test_pictures_live_on_an_accelerator_that_has_room_for_them(dataset, monkeypatch):
+    size = dataset.images.nbytes
+    for memory, there in ((4 * size, True), (4 * size - 1, False)):
+        found = machine.Accelerator("cuda", "a card", memory, True)
+        monkeypatch.setattr(machine, "accelerator", lambda found=found: found)
+        assert worth_residing(dataset, Config()) == there
+    monkeypatch.setattr(machine, "accelerator", lambda: None)
+    assert not worth_residing(dataset, Config())

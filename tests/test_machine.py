@@ -1,12 +1,15 @@
 """What the machine is: answers that must hold on any machine."""
 
+import importlib.util
 import os
 import shutil
 import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
+import keras
 import pytest
 
 from tenfold import machine
@@ -26,6 +29,42 @@ def test_the_age_of_a_process_is_that_of_the_whole_command():
     began = time.perf_counter()
     age = float(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout)
     assert 0 < age <= time.perf_counter() - began + 0.05
+
+
+def test_keras_on_a_processor_has_no_accelerator():
+    code = "import tenfold; from tenfold import machine; print(machine.accelerator())"
+    environment = {**os.environ, "KERAS_BACKEND": "torch", "KERAS_TORCH_DEVICE": "cpu"}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, check=True)
+    assert done.stdout.decode().strip() == "None"
+
+
+@pytest.mark.skipif(keras.backend.backend() != "torch", reason="of torch")
+def test_an_accelerator_of_torch_tells_its_name_its_room_and_its_arithmetic(monkeypatch):
+    import torch
+
+    there = SimpleNamespace(device=SimpleNamespace(type="cuda"))
+    monkeypatch.setattr(keras.ops, "zeros", lambda shape: there)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (70, 100))
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "a card")
+    for native in (True, False):
+        monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation, n=native: n)
+        assert machine.accelerator() == machine.Accelerator("cuda", "a card", 70, native)
+    there.device.type = "mps"  # no room that is known: pictures stay with the processor
+    assert machine.accelerator() == machine.Accelerator("mps", "mps", 0, False)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="jax is not installed")
+def test_an_accelerator_of_jax_tells_its_name_and_its_room(monkeypatch):
+    import jax
+
+    card = SimpleNamespace(platform="gpu", device_kind="a card", memory_stats=lambda: None)
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    monkeypatch.setattr(jax, "local_devices", lambda: [card])
+    assert machine.accelerator() == machine.Accelerator("gpu", "a card", 0, True)
+    card.memory_stats = lambda: {"bytes_limit": 100, "bytes_in_use": 30}
+    assert machine.accelerator().memory == 70
+    card.platform = "cpu"
+    assert machine.accelerator() is None
 
 
 def test_versions_name_what_a_result_depends_on():

@@ -22,11 +22,23 @@ def dataset():
 
 @pytest.mark.parametrize(("gain", "precision"), [(2.1, "mixed_bfloat16"), (0.6, "float32")])
 def test_auto_precision_takes_what_was_measured_faster(monkeypatch, gain, precision):
+    monkeypatch.setattr(machine, "accelerator", lambda: None)
     monkeypatch.setattr(machine, "bfloat16_gain", lambda: gain)
     settings, reason = preparation.resolve(Config(precision="auto"))
     assert settings.precision == precision
     assert f"{gain:.1f} times" in reason
     assert settings.backend == RUNNING
+
+
+@pytest.mark.parametrize(("native", "precision"), [(True, "mixed_bfloat16"), (False, "float32")])
+def test_an_accelerator_decides_by_what_it_is(dataset, monkeypatch, native, precision):
+    card = machine.Accelerator("cuda", "a fine card", 10**9, native)
+    monkeypatch.setattr(machine, "accelerator", lambda: card)
+    settings, reason = preparation.resolve(Config(model="fast", time=60))
+    assert settings.precision == precision
+    assert "a fine card" in reason
+    assert "nothing was timed" in reason
+    assert preparation.fit_width(settings, dataset) == settings  # measured on processors
 
 
 def test_a_precision_that_is_asked_for_is_taken():
@@ -65,6 +77,7 @@ def test_small_pictures_are_for_models_of_any_size(model, kept):
 
 
 def test_only_the_clock_decides_the_width_and_only_where_nobody_did(dataset, monkeypatch):
+    monkeypatch.setattr(machine, "accelerator", lambda: None)
     monkeypatch.setattr(machine, "convolution_speed", lambda kind: 1e9)
     timed = Config(time=60, model="fast", precision="float32")
     assert 0 < preparation.fit_width(timed, dataset).model_options["width"] <= 1

@@ -1,13 +1,15 @@
 """The training pictures, batch by batch, as Keras' `fit` takes them."""
 
 from collections.abc import Callable
+from typing import Any
 
 import keras
 import numpy as np
 
-from tenfold import augmentation
+from tenfold import augmentation, machine
 from tenfold.config import Config
 from tenfold.datasets import Dataset
+from tenfold.device import Pictures
 
 
 class Batches(keras.utils.PyDataset):
@@ -21,6 +23,8 @@ class Batches(keras.utils.PyDataset):
         settings: batch size, augmentation and seed.
         one_hot: give labels as float32 (b, classes) in place of int (b,).
         clock: tells the share of the training that is done, where time and not epochs decide it.
+        resident: make the batches on the device that Keras computes on, from pictures that stay there; under
+            torch and JAX. Default: where `worth_residing` says so.
     """
 
     def __init__(
@@ -30,6 +34,7 @@ class Batches(keras.utils.PyDataset):
         *,
         one_hot: bool,
         clock: Callable[[], float] | None = None,
+        resident: bool | None = None,
     ):
         super().__init__()
         self.dataset = dataset
@@ -38,6 +43,9 @@ class Batches(keras.utils.PyDataset):
         self.epoch = 0
         self.clock = clock
         self._order: tuple[int, np.ndarray] = (-1, np.arange(0))
+        if resident is None:
+            resident = worth_residing(dataset, settings)
+        self._pictures = Pictures(dataset.images, self.targets) if resident else None
 
     def __len__(self) -> int:
         return -(-len(self.dataset) // self.settings.batch_size)
@@ -48,7 +56,7 @@ class Batches(keras.utils.PyDataset):
             return self.clock()
         return (self.epoch + step / len(self)) / self.settings.epochs
 
-    def __getitem__(self, step: int) -> tuple[np.ndarray, np.ndarray]:
+    def __getitem__(self, step: int) -> tuple[Any, Any]:
         seed, size = self.settings.seed, self.settings.batch_size
         if self._order[0] != self.epoch:
             shuffled = np.random.default_rng([seed, self.epoch]).permutation(len(self.dataset))
@@ -59,10 +67,27 @@ class Batches(keras.utils.PyDataset):
         if change.flip == "alternate":
             mirrored = augmentation.alternating(index, self.epoch, seed, len(self.dataset))
         generator = np.random.default_rng([seed, self.epoch, step])
-        images = augmentation.augment(self.dataset.images[index], change, generator, mirrored)
-        if self.progress(step) < self.settings.small_pictures:
-            images = augmentation.shrink(images, small_side(images.shape[1]))
-        return images, self.targets[index]
+        shape = (len(index), *self.dataset.images.shape[1:])
+        drawn = augmentation.draw(change, shape, generator, mirrored)
+        side = small_side(shape[1]) if self.progress(step) < self.settings.small_pictures else None
+        if self._pictures is not None:
+            return self._pictures.batch(index, side, **vars(drawn))
+        images = augmentation.apply(self.dataset.images[index], drawn)
+        return images if side is None else augmentation.shrink(images, side), self.targets[index]
+
+
+def worth_residing(dataset: Dataset, settings: Config) -> bool:
+    """Whether training pictures should live on an accelerator: there is one, and they take a quarter of it.
+
+    No more than a quarter of its free memory, that is: the rest is for the model. Under JAX pictures that
+    are rotated, shifted or zoomed stay with the processor, as `Pictures` warps under torch only.
+    """
+    found = machine.accelerator()
+    change = settings.augmentation
+    warped = bool(change.rotation or change.shift or change.zoom)
+    if found is None or (warped and keras.backend.backend() == "jax"):
+        return False
+    return dataset.images.nbytes <= found.memory / 4
 
 
 def small_side(side: int) -> int:

@@ -1,4 +1,4 @@
-"""What this machine is and does well: processor, cores, memory, and whether bfloat16 pays."""
+"""What this machine is and does well: processor, accelerator, cores, memory, and whether bfloat16 pays."""
 
 import ctypes
 import functools
@@ -8,6 +8,7 @@ import platform
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,51 @@ def cores() -> int:
     except (OSError, ValueError):  # no cgroup, or a quota of "max"
         pass
     return max(1, count)
+
+
+@dataclass(frozen=True)
+class Accelerator:
+    """The device, other than the processor, that Keras computes on.
+
+    Attributes:
+        kind: as the backend calls it: "cuda", "mps" or "xpu" under torch, "gpu" or "tpu" under JAX.
+        name: its maker's name for it; its kind where the backend does not tell.
+        memory: bytes that are free on it now; 0 where the backend does not tell.
+        bfloat16: whether it is known to compute in bfloat16 natively.
+    """
+
+    kind: str
+    name: str
+    memory: int
+    bfloat16: bool
+
+
+def accelerator() -> Accelerator | None:
+    """The accelerator that Keras puts its tensors on by itself; None on a processor.
+
+    Under TensorFlow it is None on any machine: nothing here is made for TensorFlow on an accelerator.
+    """
+    import keras
+
+    if keras.backend.backend() == "jax":
+        import jax
+
+        device = jax.local_devices()[0]
+        if device.platform == "cpu":
+            return None
+        told = device.memory_stats() or {}
+        free = told.get("bytes_limit", 0) - told.get("bytes_in_use", 0)
+        return Accelerator(device.platform, device.device_kind, free, device.platform in ("gpu", "tpu"))
+    if keras.backend.backend() != "torch":
+        return None
+    import torch
+
+    kind = keras.ops.zeros(()).device.type  # Keras' own choice, which KERAS_TORCH_DEVICE overrides
+    if kind == "cuda":
+        free, _ = torch.cuda.mem_get_info()
+        native = torch.cuda.is_bf16_supported(including_emulation=False)
+        return Accelerator(kind, torch.cuda.get_device_name(), free, native)
+    return None if kind == "cpu" else Accelerator(kind, kind, 0, False)
 
 
 def process_start() -> float:

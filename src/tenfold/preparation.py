@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+from typing import Literal
 
 import keras
 import numpy as np
@@ -23,21 +24,35 @@ def resolve(settings: Config) -> tuple[Config, str]:
             f"Set the environment variable KERAS_BACKEND={settings.backend} before Keras is imported."
         )
     precision, reason = settings.precision, "as asked for"
-    if precision == "auto" and running == "jax":
-        precision, reason = "float32", "JAX is slower in bfloat16 on a processor"
-    elif precision == "auto":
-        gain = machine.bfloat16_gain()
-        precision = "mixed_bfloat16" if gain > 1.2 else "float32"
-        reason = f"a convolution in bfloat16 was measured {gain:.1f} times as fast as in float32"
+    if precision == "auto":
+        precision, reason = _precision(running)
     # Keras' `fit` under TensorFlow takes the shape of all batches from the first ones.
     resizable = settings.model in models.ANY_SIZE and running != "tensorflow"
     small = settings.small_pictures if resizable else 0.0
     return dataclasses.replace(settings, backend=running, precision=precision, small_pictures=small), reason
 
 
+def _precision(running: str) -> tuple[Literal["float32", "mixed_bfloat16"], str]:
+    """What is likely fastest under a backend, and why."""
+    if found := machine.accelerator():
+        if found.bfloat16:
+            return "mixed_bfloat16", f"{found.name} computes in it natively; nothing was timed"
+        return "float32", f"{found.name} is not known to be faster in bfloat16; nothing was timed"
+    if running == "jax":
+        return "float32", "JAX is slower in bfloat16 on a processor"
+    gain = machine.bfloat16_gain()
+    reason = f"a convolution in bfloat16 was measured {gain:.1f} times as fast as in float32"
+    return "mixed_bfloat16" if gain > 1.2 else "float32", reason
+
+
 def fit_width(settings: Config, dataset: Dataset) -> Config:
-    """Settings of a run by the clock with the width of the model `fast` decided, where nobody chose one."""
+    """Settings of a run by the clock with the width of the model `fast` decided, where nobody chose one.
+
+    The rule was measured on processors; on an accelerator the model keeps its own width.
+    """
     if settings.time is None or settings.model != "fast" or "width" in settings.model_options:
+        return settings
+    if machine.accelerator():
         return settings
     kind = "bfloat16" if settings.precision == "mixed_bfloat16" else "float32"
     # A training step gets about two thirds of what convolutions alone would do out of a processor.
@@ -86,7 +101,22 @@ def build(settings: Config, dataset: Dataset) -> keras.Model:
         loss = keras.losses.CategoricalCrossentropy(logits, label_smoothing=settings.label_smoothing)
     else:
         loss = keras.losses.SparseCategoricalCrossentropy(logits)
-    # XLA slows TensorFlow down in bfloat16 on a processor; under torch compiling does not pay either.
-    compiled = "auto" if settings.backend != "torch" and settings.precision == "float32" else False
+    # JAX without XLA runs one operation at a time. XLA slows TensorFlow down in bfloat16 on a processor, and
+    # under torch compiling does not pay.
+    exact = settings.precision == "float32"
+    compiled = "auto" if settings.backend == "jax" or (settings.backend == "tensorflow" and exact) else False
     model.compile(optimizers.build(settings, steps), loss, metrics=["accuracy"], jit_compile=compiled)
+    _settle(model, one_hot=settings.label_smoothing > 0)
     return model
+
+
+def _settle(model: keras.Model, *, one_hot: bool) -> None:
+    """Has loss and metrics take their forms from two made-up answers.
+
+    Else `fit` finds them out from symbolic tensors, for which torch imports its compiler: 1.3 seconds.
+    """
+    answers = keras.ops.zeros((2, model.output_shape[-1]))
+    targets = answers if one_hot else keras.ops.zeros((2,), "int64")
+    model.compute_loss(y=targets, y_pred=answers, training=False)
+    model.compute_metrics(None, targets, answers)
+    model.reset_metrics()

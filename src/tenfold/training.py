@@ -103,10 +103,11 @@ def resume(
 ) -> Run:
     """Takes a run that was stopped or killed to the end that it would have had.
 
-    The run goes on after the last whole epoch that was saved. On the same machine, with the same number of
-    threads, the kept model is the same bit for bit as if nothing had happened. A run by the clock
-    (`settings.time`) goes on with the time that was left then, counted from when training begins again; as
-    it depends on the speed, its model is not the same bit for bit.
+    The run goes on after the last whole epoch that was saved. On the same machine's processor, with the same
+    number of threads, the kept model is the same bit for bit as if nothing had happened; on an accelerator,
+    which adds up in an order of its own, that is not promised. Nor is it for a run by the clock
+    (`settings.time`): it goes on with the time that was left then, counted from when training begins again,
+    and its model depends on the speed.
 
     Args:
         run: the run, or the path of its folder.
@@ -248,7 +249,7 @@ def _stopped(run: Run, best: callbacks.Best, code: int) -> Stopped:
 
 def _record(run: Run, settings: Config, parts: splits.Parts, reason: str, command: str) -> None:
     """Writes all that is known before the first step."""
-    train = parts.train
+    train, accelerator = parts.train, machine.accelerator()
     run.write("config.yaml", config.to_yaml(settings))
     run.write("command.txt", (command or "tenfold.train(...)") + "\n")
     run.write(
@@ -259,6 +260,7 @@ def _record(run: Run, settings: Config, parts: splits.Parts, reason: str, comman
             "precision": settings.precision,
             "precision_reason": reason,
             "threads": preparation.threads(settings),
+            "accelerator": accelerator.name if accelerator else None,
             "host_system": platform.system(),
         },
     )
