@@ -38,7 +38,7 @@ def test_an_accelerator_decides_by_what_it_is(dataset, monkeypatch, native, prec
     assert settings.precision == precision
     assert "a fine card" in reason
     assert "nothing was timed" in reason
-    assert preparation.fit_width(settings, dataset) == settings  # measured on processors
+    assert preparation.fit_model(settings, dataset) == settings  # measured on processors
 
 
 def test_a_precision_that_is_asked_for_is_taken():
@@ -76,14 +76,15 @@ def test_small_pictures_are_for_models_of_any_size(model, kept):
     assert settings.small_pictures == (0.0 if RUNNING == "tensorflow" else kept)
 
 
-def test_only_the_clock_decides_the_width_and_only_where_nobody_did(dataset, monkeypatch):
+def test_only_the_clock_decides_the_size_and_only_where_nobody_did(dataset, monkeypatch):
     monkeypatch.setattr(machine, "accelerator", lambda: None)
     monkeypatch.setattr(machine, "convolution_speed", lambda kind: 1e9)
     timed = Config(time=60, model="fast", precision="float32")
-    assert 0 < preparation.fit_width(timed, dataset).model_options["width"] <= 1
+    assert 0 < preparation.fit_model(timed, dataset).model_options["width"] <= 1
     for settings in (
         dataclasses.replace(timed, model_options={"width": 0.125}),
+        dataclasses.replace(timed, model_options={"depth": 4}),
         dataclasses.replace(timed, model="plain"),
         dataclasses.replace(timed, time=None),
     ):
-        assert preparation.fit_width(settings, dataset) == settings
+        assert preparation.fit_model(settings, dataset) == settings

@@ -45,20 +45,20 @@ def _precision(running: str) -> tuple[Literal["float32", "mixed_bfloat16"], str]
     return "mixed_bfloat16" if gain > 1.2 else "float32", reason
 
 
-def fit_width(settings: Config, dataset: Dataset) -> Config:
-    """Settings of a run by the clock with the width of the model `fast` decided, where nobody chose one.
+def fit_model(settings: Config, dataset: Dataset) -> Config:
+    """Settings of a run by the clock with the size of the model `fast` decided, where nobody chose one.
 
-    The rule was measured on processors; on an accelerator the model keeps its own width.
+    The rule was measured on processors; on an accelerator the model keeps its own size.
     """
-    if settings.time is None or settings.model != "fast" or "width" in settings.model_options:
+    if settings.time is None or settings.model != "fast" or {"width", "depth"} & set(settings.model_options):
         return settings
     if machine.accelerator():
         return settings
     kind = "bfloat16" if settings.precision == "mixed_bfloat16" else "float32"
     # A training step gets about two thirds of what convolutions alone would do out of a processor.
     affordable = 2 / 3 * machine.convolution_speed(kind) * float(settings.time)
-    width = models.fast.fitting(affordable, dataset.images[..., 0].size)
-    return dataclasses.replace(settings, model_options={**settings.model_options, "width": width})
+    size = models.fast.fitting(affordable, dataset.images[..., 0].size)
+    return dataclasses.replace(settings, model_options={**settings.model_options, **size})
 
 
 def set_up(settings: Config) -> None:

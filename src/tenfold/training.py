@@ -73,7 +73,7 @@ def train(
     preparation.set_up(settings)
     parts = splits.read(settings, lambda done, total: listen(Download(done, total)))
     settings = dataclasses.replace(settings, image_size=parts.train.images.shape[1])
-    settings = preparation.fit_width(settings, parts.train)
+    settings = preparation.fit_model(settings, parts.train)
     model = preparation.build(settings, parts.train)
     run = create(runs, name or settings.recipe, exist_ok=exist_ok)
     listen(f"Run folder: {run.path}")

@@ -28,9 +28,9 @@ def fast(
 
     Args:
         stem: filters of the first block.
-        width: scales the filters of the second and third block, 256 each at 1. A run by the clock takes
-            `fitting` where its settings name none.
-        depth: convolutions of a block, 2 or more; from the third on, each is added to what it was given.
+        width: scales the filters of the second and third block, 256 each at 1.
+        depth: convolutions of a block, 2 or more; from the third on, each is added to what it was given. A
+            run by the clock takes width and depth from `fitting` where its settings name neither.
         head_scale: multiplies the logits, which softens the first steps.
     """
     inputs, x = layers.pictures(image_shape, data_format, scale=SCALE, offset=OFFSET)
@@ -47,15 +47,17 @@ def fast(
     return keras.Model(inputs, outputs, name="fast")
 
 
-def fitting(flops: float, pixels: int) -> float:
-    """The `width` that learns most in a given time: narrow sees more pictures, wide sees more in each.
+def fitting(flops: float, pixels: int) -> dict[str, float | int]:
+    """The `width` and `depth` that learn most in a given time: small sees more pictures, large more in each.
 
     Args:
         flops: floating-point operations that fit into the time.
         pixels: of all training pictures together.
     """
     passes = flops / (pixels * _TRAINING_FLOPS)  # epochs that a network of width 1 would get
-    return 0.5 if passes < 2.5 else 0.75 if passes < 9 else 1.0  # measured on CIFAR-10: docs/log.md
+    if passes >= 9:  # measured on CIFAR-10, as the rest: docs/log.md
+        return {"width": 0.75, "depth": 3}
+    return {"width": 0.5 if passes < 2.5 else 0.75, "depth": 2}
 
 
 def _block(x: Any, filters: int, depth: int, data_format: layers.DataFormat) -> Any:
