@@ -30,6 +30,7 @@ CONTESTANTS = {
     "Keras on torch, `predict`": ("torch", "predict"),
     "onnxruntime, float32": ("onnxruntime", "float32"),
     "OpenVINO, float32": ("openvino", "float32"),
+    "int8, where asked for": ("auto", "int8"),
     "OpenVINO, as Tenfold chooses": ("openvino", "auto"),
 }
 REFERENCE = "stock Keras on TensorFlow, called"
@@ -89,6 +90,7 @@ def prepare(options: argparse.Namespace) -> None:
 
     run = runs.open_run(options.run)
     Predictor(run)
+    Predictor(run, precision="int8")
     dataset = splits.open_split(run, "validation") if options.smoke else splits.open_test(run)[0]
     np.save(options.pictures, dataset.images)
 
@@ -140,10 +142,10 @@ def figures(options: argparse.Namespace) -> dict[str, Any]:
 
 def opened(run: Path, engine: str, way: str) -> Callable[[np.ndarray], np.ndarray]:
     """A contestant as a function from uint8 pictures to probabilities."""
-    if engine in ("openvino", "onnxruntime"):
+    if engine in ("auto", "openvino", "onnxruntime"):
         from tenfold.prediction import Predictor
 
-        return Predictor(run, engine=engine, precision="float32" if way == "float32" else "auto").predict
+        return Predictor(run, engine=engine, precision=way).predict
     from tenfold import models
 
     model = models.load(run / "model.keras")

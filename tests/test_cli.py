@@ -4,6 +4,8 @@ import csv
 import io
 import json
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -479,6 +481,16 @@ class TestExport:
         assert cli.main(words) == 0
         assert capsys.readouterr().out == f"{target}\n"
         assert target.stat().st_size > 1000
+
+    def test_int8_is_named_by_who_computes_in_it(self, run, tmp_path, capsys):
+        pytest.importorskip("openvino", reason="needs the extra `export`")
+        copy = shutil.copytree(run, tmp_path / "copy")
+        assert cli.main(["export", str(copy), "--precision", "int8"]) == 0
+        assert capsys.readouterr().out == f"{copy / 'exports' / 'model-int8.onnx'}\n"
+        assert cli.main(["evaluate", str(copy), "--precision", "int8"]) == 0
+        assert re.search(r"Engine: \w+ in int8, .* the same class for ", capsys.readouterr().out)
+        assert cli.main(["predict", str(copy), "x.png", "--precision", "int8", "--engine", "keras"]) == 2
+        assert "Keras does not answer in int8" in capsys.readouterr().err
 
     @pytest.mark.parametrize("words", [["evaluate"], ["predict", "picture.png"]])
     def test_engines_that_are_not_installed_are_an_optional_part(self, run, words, monkeypatch, capsys):

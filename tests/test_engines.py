@@ -116,6 +116,32 @@ sys.exit(", ".join(sorted(loaded)) or 0)
     assert done.returncode == 0, done.stderr
 
 
+def test_the_gate_lets_rounding_pass_and_nothing_else():
+    answers = np.array([[0.25, 0.75]])
+
+    def off(by):
+        return lambda images: answers + by
+
+    assert engines.check(off(0), off(5e-5), noise(1)) == (pytest.approx(5e-5), 1)
+    for by in (2e-4, np.nan):
+        with pytest.raises(GateError, match="not kept"):
+            engines.check(off(0), off(by), noise(1))
+    assert engines.check(off(0), off([[0.1, 0]]), noise(1), bound=1, same=0.9)[1] == 1
+    with pytest.raises(GateError, match="same class for 90% or more"):
+        engines.check(off(0), off([[0.6, 0]]), noise(1), bound=1, same=0.9)
+
+
+@pytest.mark.parametrize("name", engines.ENGINES)
+def test_int8_is_what_the_file_is_and_not_what_is_asked(file, tmp_path, name):
+    path = exporting.int8(file, tmp_path / "m.onnx", calibration=noise(64), images=noise(8))
+    assert [engines.open_file(path, name, kind).precision for kind in ("int8", "float32")] == ["int8"] * 2
+    np.testing.assert_allclose(
+        engines.open_file(path, name, "int8")(noise(5)), engines.open_file(file, name)(noise(5)), atol=0.05
+    )
+    with pytest.raises(UsageError, match="is no int8 file"):
+        engines.open_file(file, name, "int8")
+
+
 def test_files_are_known_by_their_content(tmp_path):
     a, b = Path(tmp_path / "a"), Path(tmp_path / "b")
     a.write_bytes(b"x")

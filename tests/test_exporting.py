@@ -114,18 +114,6 @@ def test_a_file_that_answers_otherwise_is_not_kept(model, tmp_path, monkeypatch)
     assert keras.layers.BatchNormalization.call is call
 
 
-def test_the_gate_lets_rounding_pass_and_nothing_else():
-    answers = np.array([[0.25, 0.75]])
-
-    def off(by):
-        return lambda images: answers + by
-
-    assert exporting.check(off(0), off(5e-5), pictures(1)) == pytest.approx(5e-5)
-    for by in (2e-4, np.nan):
-        with pytest.raises(GateError, match="not kept"):
-            exporting.check(off(0), off(by), pictures(1))
-
-
 def test_missing_packages_are_named(model, tmp_path, monkeypatch):
     monkeypatch.setattr(exporting.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(MissingExtraError, match=r"onnxscript.*pip install 'tenfold\[export\]'"):
@@ -170,3 +158,34 @@ def test_a_run_without_a_model_is_named(run, tmp_path):
     (copy / "model.keras").unlink()
     with pytest.raises(DataError, match=r"model\.keras"):
         exporting.export(runs.open_run(copy))
+
+
+def test_int8_is_written_beside_float32_and_says_how_close_it_is(run, capfd):
+    path = exporting.export(run, precision="int8")
+    assert path == run.path / "exports" / "model-int8.onnx"
+    assert capfd.readouterr() == ("", "")
+    told, plain = engines.metadata(path), engines.metadata(path.with_name("model.onnx"))
+    assert {name: told[name] for name in plain} == plain
+    assert (told["precision"], told["calibration_pictures"]) == ("int8", "512")
+    assert told["checked_on"] == str(run.splits["splits"]["validation"]["count"])
+    assert engines.SAME_IN_INT8 <= float(told["same_class"]) <= 1
+    kept = {weight.data_type for weight in onnx.load(path).graph.initializer if len(weight.dims) == 4}
+    assert kept == {onnx.TensorProto.INT8}
+
+
+def test_int8_takes_views_and_a_place_too(run, tmp_path):
+    path = exporting.export(run, views="flip", precision="int8", path=tmp_path / "x.onnx")
+    assert path == tmp_path / "x.onnx"
+    assert engines.metadata(path)["views"] == "flip"
+
+
+def test_int8_that_answers_otherwise_is_not_kept(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(engines, "SAME_IN_INT8", 1.01)
+    with pytest.raises(GateError, match=r"same class for 101% or more.*--precision float32"):
+        exporting.export(run, precision="int8", path=tmp_path / "x.onnx")
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_unknown_precision_is_named(run):
+    with pytest.raises(UsageError, match="Did you mean 'int8'"):
+        exporting.export(run, precision="int16")

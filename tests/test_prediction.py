@@ -229,6 +229,31 @@ class TestEngines:
             predictor.evaluate()[0].probabilities, Predictor(run).evaluate()[0].probabilities
         )
 
+    def test_int8_answers_where_it_is_asked_for_and_never_else(self, copy, some):
+        rounded = Predictor(copy, precision="int8")
+        assert rounded.precision == "int8"
+        assert rounded.engine in engines.ENGINES
+        assert "int8" in rounded.reason
+        assert "same class for" in rounded.reason
+        exact = Predictor(copy, precision="float32").predict(some)
+        difference, agreement = engines.compare(exact, rounded.predict(some))
+        assert difference > 1e-5
+        assert agreement >= 0.95
+        written = (copy.path / "exports" / "model-int8.onnx").stat().st_mtime_ns
+        assert Predictor(copy).precision != "int8"
+        exact_score = rounded.evaluate()[0].accuracy
+        assert copy.scores("validation")["precision"] == "float32"
+        assert rounded.evaluate(precision="int8")[0].accuracy == pytest.approx(exact_score, abs=0.03)
+        assert copy.scores("validation")["precision"] == "int8"
+        assert (copy.path / "exports" / "model-int8.onnx").stat().st_mtime_ns == written
+
+    def test_int8_that_cannot_be_had_is_said_and_not_replaced(self, run, copy, monkeypatch):
+        with pytest.raises(UsageError, match="Keras does not answer in int8"):
+            Predictor(run, engine="keras", precision="int8")
+        monkeypatch.setattr(engines, "SAME_IN_INT8", 1.01)
+        with pytest.raises(GateError, match="--precision float32"):
+            Predictor(copy, precision="int8")
+
     def test_a_later_start_loads_neither_keras_nor_torch_and_measures_nothing(self, predictor, run):
         before = (run.path / "engine.json").stat().st_mtime_ns
         program = f"""

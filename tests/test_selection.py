@@ -30,6 +30,10 @@ FOUND = (
     Measurement("openvino", "bfloat16", 300.0, 0.01, 1.0),
     Measurement("onnxruntime", "float32", 90.0, 1e-6, 1.0),
 )
+ROUNDED = (
+    Measurement("openvino", "int8", 500.0, 0.3, 0.9),
+    Measurement("onnxruntime", "int8", 400.0, 0.3, 0.96),
+)
 
 
 @pytest.fixture
@@ -37,9 +41,9 @@ def measured(monkeypatch):
     """The calls of `measure`, which answers with what `found` holds."""
     calls, found = [], list(FOUND)
 
-    def measure(path, images, *, batch):
+    def measure(path, images, *, batch, int8):
         calls.append(batch)
-        return list(found)
+        return list(found if int8 is None else ROUNDED)
 
     monkeypatch.setattr(selection, "measure", measure)
     return calls, found
@@ -68,6 +72,19 @@ def test_when_all_are_wrong_a_gate_closes(file, measured):
     found[2] = dataclasses.replace(found[2], difference=0.5)
     with pytest.raises(GateError, match=r"difference=0\.5 by onnxruntime"):
         chosen(file, engine="onnxruntime")
+
+
+def test_int8_is_chosen_only_where_it_is_asked_for(file, measured, tmp_path):
+    calls, _ = measured
+    run, copy = runs.Run(tmp_path), shutil.copy(file, tmp_path / "int8.onnx")
+    for _ in range(2):
+        assert chosen(file, int8=copy, run=run) == ("openvino", "bfloat16")
+        assert chosen(file, precision="int8", int8=copy, run=run) == ("onnxruntime", "int8")
+    assert len(calls) == 2
+    with pytest.raises(GateError, match=r"same class for 95\.0%"):
+        chosen(file, engine="openvino", precision="int8", int8=copy)
+    with pytest.raises(UsageError, match="Received: int8=None"):
+        chosen(file, precision="int8")
 
 
 def test_an_unknown_precision_is_named(file, measured):
@@ -102,6 +119,13 @@ def test_a_damaged_memory_is_replaced(file, measured, tmp_path):
     (tmp_path / "engine.json").write_text("{")
     chosen(file, run=runs.Run(tmp_path))
     assert "measured" in json.loads((tmp_path / "engine.json").read_text())
+
+
+def test_int8_is_measured_against_float32(file, tmp_path):
+    int8 = exporting.int8(file, tmp_path / "int8.onnx", calibration=noise(64), images=noise(8))
+    found = selection.measure(file, noise(32), batch=4, int8=int8, seconds=0)
+    assert [(one.engine, one.precision) for one in found] == [(name, "int8") for name in engines.ENGINES]
+    assert all(one.difference > 1e-5 for one in found)
 
 
 def test_measuring_covers_what_is_at_hand(file):

@@ -57,7 +57,7 @@ class _Answerer:
 
     Attributes:
         engine: "openvino", "onnxruntime" or "keras".
-        precision: "float32" or "bfloat16".
+        precision: "float32", "bfloat16" or "int8".
         reason: a sentence that says why this one.
         predict: uint8 (n, h, w, 3) to float32 (n, classes), n from 1.
     """
@@ -77,20 +77,22 @@ class Predictor:
     Args:
         run: a run, or the path of its folder.
         engine: "openvino", "onnxruntime", "keras", or "auto" for the fastest.
-        precision: "float32", or "auto" for any whose answers stay within `selection.BOUNDS` of float32.
+        precision: "float32", "int8" where it may cost some right answers, or "auto" for float32 or bfloat16,
+            whichever is faster while its answers stay within `selection.BOUNDS` of float32. The first time,
+            int8 reads the pictures the run was trained with.
 
     Attributes:
         run: the run.
         class_names: in the order of the probabilities.
         engine: the engine that answers.
-        precision: what it computes in: "float32" or "bfloat16".
+        precision: what it computes in: "float32", "bfloat16" or "int8".
         reason: a sentence that says why this one.
 
     Raises:
-        UsageError: there is no run at that path, or no such engine or precision.
-        MissingExtraError: the engine asked for is not installed.
-        GateError: the answers of the engine asked for differ from the model's.
-        DataError: the run folder holds no model that can be read.
+        UsageError: there is no run at that path, or no such engine or precision, or Keras is asked for int8.
+        MissingExtraError: the engine asked for is not installed, or int8 is asked for and none is.
+        GateError: the answers of the engine or of the precision asked for differ from the model's.
+        DataError: the run folder holds no model that can be read, or the pictures for int8 are gone.
 
     Example:
         predictor = Predictor("runs/fast")
@@ -120,28 +122,41 @@ class Predictor:
 
     def _choose(self, precision: Precision) -> _Answerer:
         if self._wanted == "keras":
+            if precision == "int8":
+                raise UsageError(
+                    "Keras does not answer in int8. Expected: --engine auto, openvino or onnxruntime. "
+                    "Received: engine=keras, precision=int8"
+                )
             return self._keras("Keras, as asked for.")
         try:
+            int8 = self._exported("int8") if precision == "int8" else None
             path = self._exported()
             found = selection.choose(
-                path, engines.sample(self.run), engine=self._wanted, precision=precision, run=self.run
+                path,
+                engines.sample(self.run),
+                engine=self._wanted,
+                precision=precision,
+                int8=int8,
+                run=self.run,
             )
-            opened = engines.open_file(path, found.engine, found.precision)
+            opened = engines.open_file(int8 or path, found.engine, found.precision)
         except DataError:  # Keras could not read it either
             raise
         except TenfoldError as error:
-            if self._wanted != "auto":
+            if self._wanted != "auto" or precision == "int8":
                 raise
             return self._keras(f"Keras, as no engine can be used. {error}")
         reason = (
             f"{found.engine} in {found.precision}, {found.images_per_second:,.0f} images/s when measured, "
-            f"probabilities within {found.difference:.1g} of float32."
+            f"probabilities within {found.difference:.1g} of float32"
+            f"{f', the same class for {found.agreement:.1%}' if int8 else ''}."
         )
         return _Answerer(found.engine, found.precision, reason, opened)
 
-    def _exported(self) -> Path:
+    def _exported(self, precision: str = "float32") -> Path:
         """The run's ONNX file, written anew where there is none of this very model."""
-        path = self.run.path / "exports" / "model.onnx"
+        name = "model.onnx" if precision == "float32" else f"model-{precision}.onnx"
+        path = self.run.path / "exports" / name
         try:
             fresh = engines.metadata(path).get("source_sha256") == engines.digest(self.run.model_path)
         except DataError:  # none, or damaged
@@ -149,7 +164,7 @@ class Predictor:
         if not fresh:
             from tenfold import exporting
 
-            exporting.export(self.run)
+            exporting.export(self.run, precision=precision)
         return path
 
     def _keras(self, reason: str) -> _Answerer:
@@ -251,7 +266,7 @@ class Predictor:
             views: also score the mean over these views of each picture; the plain scores stay the main
                 ones, and one look at the test pictures gives both.
             precision: float32 gives the same score on every machine; "auto" may be faster, and off by the
-                few pictures on which bfloat16 decides otherwise.
+                few pictures on which bfloat16 decides otherwise; "int8" scores what int8 answers.
 
         Returns:
             The evaluation, and for the test split a sentence that says how often it has been looked at.

@@ -12,7 +12,7 @@ import statistics
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 
@@ -20,15 +20,17 @@ from tenfold import engines, machine, runs
 from tenfold.engines import BATCH, compare
 from tenfold.errors import GateError, ResourceError, UsageError, unknown
 
-Precision = Literal["auto", "float32"]
+Precision = Literal["auto", "float32", "int8"]
 
 # The largest difference of a probability from float32 that an engine may show. Engines in float32 differ by
 # their order of adding, about 1e-6. In bfloat16 the 256 pictures that a run of `fast` keeps moved by 0.014 at
 # most and its 5,000 validation pictures by 0.021, with the same answer for 99.8 %; pictures of the classics,
 # trained without label smoothing, moved by up to 0.05, so that those answer in float32.
-BOUNDS = {"float32": 1e-4, "bfloat16": 0.02}
-SAME_ANSWER = 0.995
-"""Share of the pictures whose most probable class must be that of float32."""
+BOUNDS = {"float32": 1e-4, "bfloat16": 0.02, "int8": 1.0}
+# The share of the pictures whose most probable class must be that of float32. In int8 single probabilities
+# move by 0.1 to 0.8, so that this alone decides: looser than `engines.SAME_IN_INT8`, which holds for a file
+# on far more pictures, but enough to notice a processor whose 8-bit sums overflow.
+SAME_ANSWER = {"float32": 0.995, "bfloat16": 0.995, "int8": 0.95}
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class Measurement:
 
     Attributes:
         engine: a name of `engines.ENGINES`.
-        precision: "float32" or "bfloat16".
+        precision: "float32", "bfloat16" or "int8".
         images_per_second: median over rounds, at the batch size asked for.
         difference: largest difference of a probability from the float32 answers.
         agreement: share of pictures with the same most probable class, 0 to 1.
@@ -52,16 +54,24 @@ class Measurement:
     @property
     def good(self) -> bool:
         """True where the answers stay within the bounds."""
-        return self.difference <= BOUNDS[self.precision] and self.agreement >= SAME_ANSWER
+        return self.difference <= BOUNDS[self.precision] and self.agreement >= SAME_ANSWER[self.precision]
 
 
-def measure(path: Path, images: np.ndarray, *, batch: int = BATCH, seconds: float = 1.0) -> list[Measurement]:
+def measure(
+    path: Path,
+    images: np.ndarray,
+    *,
+    batch: int = BATCH,
+    int8: Path | None = None,
+    seconds: float = 1.0,
+) -> list[Measurement]:
     """Runs a file on every engine and precision at hand, in turn, so that all share a busy machine's moods.
 
     Args:
         path: the file.
         images: uint8 (n, h, w, 3), real pictures, a few hundred; noise would not show near ties.
         batch: pictures a call to time.
+        int8: the int8 file made from it, to run in its place.
         seconds: for timing, in all; each is called at least once after a first call that does not count.
 
     Raises:
@@ -69,11 +79,11 @@ def measure(path: Path, images: np.ndarray, *, batch: int = BATCH, seconds: floa
         DataError: the file cannot be read as a model.
     """
     opened = [
-        engines.open_file(path, name, kind)
+        engines.open_file(int8 or path, name, kind)
         for name in engines.available() or engines.ENGINES
-        for kind in engines.precisions(name)
+        for kind in (engines.precisions(name) if int8 is None else ("int8",))
     ]
-    reference = opened[0](images)  # float32, as the first of `precisions`
+    reference = engines.open_file(path, opened[0].name)(images)
     pile = np.resize(images, (batch, *images.shape[1:]))  # repeats them as often as it takes
     times: list[list[float]] = [[] for _ in opened]
     for engine in opened:
@@ -102,19 +112,21 @@ def choose(
     engine: str = "auto",
     precision: Precision = "auto",
     batch: int = BATCH,
+    int8: Path | None = None,
     run: runs.Run | None = None,
 ) -> Measurement:
     """The fastest engine for a file whose answers stay within the bounds.
 
     With `run`, all that was measured is kept in its `engine.json`, and holds until the file, the machine, its
-    threads or a version changes.
+    threads or a version changes. Only who asks for int8 gets it.
 
     Args:
         path: the file.
         images: as for `measure`.
         engine: a name of `engines.ENGINES`, or "auto" for any.
-        precision: "float32", or "auto" for any.
+        precision: "float32", "int8", or "auto" for float32 or bfloat16.
         batch: pictures a call: 1 for the quickest single answer.
+        int8: the int8 file made from `path`; needed for that precision, left aside for the others.
         run: where to remember.
 
     Raises:
@@ -122,43 +134,51 @@ def choose(
         MissingExtraError: the engine is not installed.
         GateError: none stays within the bounds.
     """
-    if precision not in ("auto", "float32"):
-        raise UsageError(unknown("precision", precision, ("auto", "float32")))
+    if precision not in get_args(Precision):
+        raise UsageError(unknown("precision", precision, get_args(Precision)))
+    if precision != "int8":
+        int8 = None
+    elif int8 is None:
+        raise UsageError("int8 is answered by a file of its own. Expected: int8=PATH. Received: int8=None")
     if engine != "auto":
         engines.require(engine)
-    measured = _measured(path, images, batch, run)
+    measured = _measured(path, images, batch, int8, run)
     asked = [
         one for one in measured if engine in ("auto", one.engine) and precision in ("auto", one.precision)
     ]
     good = [one for one in asked if one.good]
     if not good:
         nearest = min(asked, key=lambda one: one.difference)
+        bound, same = BOUNDS[nearest.precision], SAME_ANSWER[nearest.precision]
         raise GateError(
-            f"No engine's answers for {path} stay within the bound. Expected: probabilities within "
-            f"{BOUNDS[nearest.precision]} of float32. Received: difference={nearest.difference:.4g} by "
-            f"{nearest.engine}, agreement={nearest.agreement:.1%}. Use --engine keras."
+            f"No engine's answers for {path} stay within the bound. Expected: probabilities within {bound} "
+            f"of float32 and the same class for {same:.1%}. Received: difference={nearest.difference:.4g} by "
+            f"{nearest.engine}, agreement={nearest.agreement:.1%}. Use --engine keras --precision float32."
         )
     return max(good, key=lambda one: one.images_per_second)
 
 
-def _measured(path: Path, images: np.ndarray, batch: int, run: runs.Run | None) -> list[Measurement]:
+def _measured(
+    path: Path, images: np.ndarray, batch: int, int8: Path | None, run: runs.Run | None
+) -> list[Measurement]:
     if run is None:
-        return measure(path, images, batch=batch)
+        return measure(path, images, batch=batch, int8=int8)
     valid_for = {
         "file": engines.digest(path),
         "processor": machine.processor(),
         "threads": engines.threads(),
         "versions": {name: importlib.metadata.version(name) for name in ("tenfold", *engines.available())},
     }
+    key = str(batch) if int8 is None else f"{batch} int8 {engines.digest(int8)}"
     try:
         known = json.loads((run.path / "engine.json").read_text(encoding="utf-8"))
         kept = known["measured"] if known["valid_for"] == valid_for else {}
-        if str(batch) in kept:
-            return [Measurement(**one) for one in kept[str(batch)]]
+        if key in kept:
+            return [Measurement(**one) for one in kept[key]]
     except (OSError, ValueError, KeyError, TypeError):  # none yet, or not by this version
         kept = {}
-    found = measure(path, images, batch=batch)
-    kept[str(batch)] = [dataclasses.asdict(one) for one in found]
+    found = measure(path, images, batch=batch, int8=int8)
+    kept[key] = [dataclasses.asdict(one) for one in found]
     with contextlib.suppress(ResourceError):  # a run on a read-only disk is measured at each start
         run.write("engine.json", {"valid_for": valid_for, "measured": kept})
     return found

@@ -31,8 +31,9 @@ class Options:
     """Also score the mean of several views of each picture: mirrored, or mirrored and moved by a pixel."""
     engine: backends.EngineName = "auto"
     """What computes the answers. `auto`: the fastest one installed; Keras where --backend is given."""
-    precision: Literal["float32", "auto"] = "float32"
-    """float32 scores alike on every machine; `auto` takes bfloat16 where that is faster and close."""
+    precision: Literal["float32", "auto", "int8"] = "float32"
+    """float32 scores alike on every machine; `auto` takes bfloat16 where that is faster and close.
+    `int8` scores what `predict --precision int8` answers."""
     json: bool = False
     """Print the scores as one JSON object."""
     backend: Literal["auto", "torch", "tensorflow", "jax"] = "auto"

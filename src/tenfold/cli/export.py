@@ -23,6 +23,9 @@ class Options:
     """Kind of file."""
     views: Literal["none", "flip", "shift"] = "none"
     """Put the mean of several views of each picture inside: more often right, as many times slower."""
+    precision: Literal["float32", "int8"] = "float32"
+    """`int8`: convolutions in 8-bit integers, with ranges from 512 training pictures. Faster on processors
+    with instructions for it; kept if 97 % of the validation pictures get the class that float32 gives."""
     output: Path | None = None
     """File to write, instead of one in the run's exports/."""
 
@@ -34,5 +37,12 @@ def run(options: Options) -> int:
 
     opened = runs.open_run(options.run)
     with faults.logged(opened.path):
-        print(exporting.export(opened, options.format, views=options.views, path=options.output))
+        path = exporting.export(
+            opened,
+            options.format,
+            views=options.views,
+            precision=options.precision,
+            path=options.output,
+        )
+        print(path)
     return 0
