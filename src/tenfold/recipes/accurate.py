@@ -2,9 +2,9 @@
 
     tenfold train --recipe accurate --time 60m
 
-After Jordan's airbench96 (arXiv:2404.00498): a third, residual convolution in every block (which validation
-favoured over width, docs/log.md), crops by up to four pixels, a square of twelve cut out. Muon, batches of 512
-and small pictures in the first half are as in `fast`. Accuracy after an hour: docs/results.md.
+After Jordan's airbench96 (arXiv:2404.00498): a third, residual convolution in every block, which validation
+favoured over width (docs/log.md), crops by up to four pixels, a square of twelve cut out. Muon, batches of
+512 and small pictures in the first half are as in `fast`. Accuracy after an hour: docs/results.md.
 """
 
 from tenfold.config import Augmentation, Config
