@@ -258,7 +258,9 @@ def write(folder: Path, *, documented: bool) -> None:
     """Tables and plot, into the documents or, for a trial, beside the runs and on the screen."""
     found, peers = budgets(folder), curves(folder)
     plot(found, peers, PLOT if documented else folder / PLOT.name)
-    parts = {"time": time_table(found, peers), "seventy": seventy_table(found, peers)}
+    parts = {"time": time_table(found, peers)}
+    if peers or any(budget.name == SEVENTY for budget in found):
+        parts["seventy"] = seventy_table(found, peers)
     for part, text in parts.items():
         if documented:
             results.write(part, text, packages=("keras", "torch", "tensorflow", "tensorflow-cpu", "python"))
@@ -292,11 +294,12 @@ def time_table(found: list[Budget], peers: dict[str, list[dict[str, Any]]]) -> s
             f"| {len(budget.runs)} | {spread(budget.walls, ' s', 1)} | {' | '.join(by_then)} "
             f"| {results.commits(budget.runs)} |"
         )
-    lines += [
-        "",
-        "| stock Keras | batch | epochs | loading | an epoch | whole run | best test accuracy | runs |",
-        "|---|--:|--:|--:|--:|--:|--:|--:|",
-    ]
+    if peers:
+        lines += [
+            "",
+            "| stock Keras | batch | epochs | loading | an epoch | whole run | best test accuracy | runs |",
+            "|---|--:|--:|--:|--:|--:|--:|--:|",
+        ]
     for name, runs in peers.items():
         scores = [100 * max(point["accuracy"] for point in run["points"]) for run in runs]
         epoch = [run["points"][-1]["trained"] / len(run["points"]) for run in runs]
@@ -307,7 +310,7 @@ def time_table(found: list[Budget], peers: dict[str, list[dict[str, Any]]]) -> s
         )
     lines += [
         "",
-        "Accuracy on the test pictures; mean and deviation over seeds. Tenfold trains on all training",
+        "Accuracy on the test pictures; mean and deviation over seeds, from 0. Tenfold trains on all training",
         "pictures (`--val-split 0`) and looks at the test pictures once a run, when it has ended; its time",
         "is that of the whole command. The classics are stock Keras on TensorFlow with the optimizer, batch",
         "and epochs of their READMEs; their time runs from the start of the process, or from the call of",
