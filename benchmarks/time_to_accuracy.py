@@ -310,8 +310,8 @@ def time_table(found: list[Budget], peers: dict[str, list[dict[str, Any]]]) -> s
         )
     lines += [
         "",
-        "Accuracy on the test pictures; mean and deviation over seeds, from 0. Tenfold trains on all training",
-        "pictures (`--val-split 0`) and looks at the test pictures once a run, when it has ended; its time",
+        "Accuracy on the test pictures; mean and deviation over seeds, from 0 on. Tenfold trains on all",
+        "training pictures (`--val-split 0`) and looks at the test pictures once a run, at its end; its time",
         "is that of the whole command. The classics are stock Keras on TensorFlow with the optimizer, batch",
         "and epochs of their READMEs; their time runs from the start of the process, or from the call of",
         "`fit` where loading is left out, and measuring is never counted. Their pictures lie decoded on the",
