@@ -7,21 +7,18 @@ favoured over width (docs/log.md), crops by up to four pixels, a square of twelv
 512 and small pictures in the first half are as in `fast`. Accuracy after an hour: docs/results.md.
 """
 
+import dataclasses
+
 from tenfold.config import Augmentation, Config
+from tenfold.recipes import fast
 
 
 def recipe() -> Config:
-    return Config(
+    return dataclasses.replace(
+        fast.recipe(),
         recipe="accurate",
-        model="fast",
         model_options={"stem": 96, "width": 1.25, "depth": 3},
-        optimizer="muon",
         learning_rate=0.12,
-        momentum=0.6,
-        schedule="linear",
-        label_smoothing=0.2,
-        small_pictures=0.5,
         epochs=32,
-        batch_size=512,
         augmentation=Augmentation(flip="alternate", crop=4, cutout=12),
     )
