@@ -28,6 +28,7 @@ def main() -> int:
     parser.add_argument("pictures", type=Path, help="NumPy archive of x, y, x_test, y_test")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--minutes", type=float, default=60, help="stop with the first epoch that ends after")
+    parser.add_argument("--goal", type=float, help="stop with the first epoch of this test accuracy, 0 to 1")
     parser.add_argument("--since", type=float, default=time.time(), help="when the process was started")
     options = parser.parse_args()
     print(json.dumps(curve(options)))
@@ -59,7 +60,8 @@ def curve(options: argparse.Namespace) -> dict[str, Any]:
             trained = now - start - self.paused
             accuracy = float(self.model.evaluate(x_test, y_test, batch_size=500, verbose=0)[1])
             points.append({"wall": loading + trained, "trained": trained, "accuracy": accuracy})
-            if loading + trained >= 60 * options.minutes:
+            reached = options.goal is not None and accuracy >= options.goal
+            if reached or loading + trained >= 60 * options.minutes:
                 self.model.stop_training = True
             self.paused += time.perf_counter() - now
 

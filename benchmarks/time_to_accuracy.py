@@ -10,8 +10,9 @@ What has finished under --runs is not run again, so it can be stopped and starte
 Tenfold: one command for each budget and seed, on all training pictures, timed from outside; the test pictures
 are looked at once, afterwards. Its clock is the whole command's: imports, loading, training, report.
 
-The peers: the five classics of stock Keras layers on TensorFlow (`stock.py`). Each runs once a seed, for its
-README's epochs or --minutes, and notes its test accuracy after every epoch. Four things are in their favour:
+The peers: the five classics of stock Keras layers on TensorFlow (`stock.py`). Each runs for its README's
+epochs or --minutes, and notes its test accuracy after every epoch; further seeds, which only the 70 %
+comparison asks for, end when they have reached it. Four things are in their favour:
 their pictures lie ready as arrays, already decoded; measuring the accuracy is left out of their time; the
 test pictures choose their best epoch; and what an epoch reached counts for good. Nothing of Tenfold is chosen
 on test pictures: the budget of the 70 % comparison comes from --choose, which scores on validation pictures.
@@ -154,6 +155,7 @@ def theirs(folder: Path, data: str, name: str, seed: int, minutes: float) -> Non
         part.replace(arrays)
     environment = {**os.environ, "KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"}
     words = [name, str(arrays), "--seed", str(seed), "--minutes", str(minutes), "--since", str(time.time())]
+    words += ["--goal", str(GOAL)] if seed else []
     command = [sys.executable, str(Path(__file__).with_name("stock.py")), *words]
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     if done.returncode:
@@ -223,12 +225,13 @@ def budgets(folder: Path) -> list[Budget]:
     return sorted(made, key=lambda budget: budget.promised)
 
 
-def curves(folder: Path) -> dict[str, list[dict[str, Any]]]:
-    """What is there of the classics, by name."""
+def curves(folder: Path, seeds: str = "*") -> dict[str, list[dict[str, Any]]]:
+    """What is there of the classics, by name. Seed "0" is the one that ran to its end."""
+    found = {name: sorted(folder.glob(f"stock-{name}-{seeds}.json")) for name in PEERS}
     return {
-        name: [json.loads(note.read_text("utf-8")) for note in sorted(folder.glob(f"stock-{name}-*.json"))]
-        for name in PEERS
-        if any(folder.glob(f"stock-{name}-*.json"))
+        name: [json.loads(note.read_text("utf-8")) for note in notes]
+        for name, notes in found.items()
+        if notes
     }
 
 
@@ -256,11 +259,11 @@ def best_peer(peers: dict[str, list[dict[str, Any]]], seconds: float, clock: str
 
 def write(folder: Path, *, documented: bool) -> None:
     """Tables and plot, into the documents or, for a trial, beside the runs and on the screen."""
-    found, peers = budgets(folder), curves(folder)
+    found, peers = budgets(folder), curves(folder, "0")
     plot(found, peers, PLOT if documented else folder / PLOT.name)
     parts = {"time": time_table(found, peers)}
     if peers or any(budget.name == SEVENTY for budget in found):
-        parts["seventy"] = seventy_table(found, peers)
+        parts["seventy"] = seventy_table(found, curves(folder))
     for part, text in parts.items():
         if documented:
             results.write(part, text, packages=("keras", "torch", "tensorflow", "tensorflow-cpu", "python"))
