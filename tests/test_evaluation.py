@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn import metrics
 
-from tenfold import evaluation
+from tenfold import answers as asking
 from tenfold.datasets.dataset import Dataset
 from tenfold.errors import DataError, UsageError
 from tenfold.evaluation import evaluate, sentence, wilson
@@ -131,7 +131,7 @@ def test_no_pictures_and_labels_outside_the_classes_are_refused():
 
 
 def test_pictures_come_in_chunks_of_bounded_size(monkeypatch):
-    monkeypatch.setattr(evaluation, "_CHUNK_BYTES", 36)  # three pictures of 2 x 2 x 3
+    monkeypatch.setattr(asking, "_CHUNK_BYTES", 36)  # three pictures of 2 x 2 x 3
     seen = []
 
     def predict(images):
@@ -200,7 +200,7 @@ def test_to_dict_is_json_with_the_fields_of_a_score_file():
     scores = json.loads(json.dumps(result.to_dict()))
     assert set(scores) == {
         "split", "pictures", "loss", "accuracy", "accuracy_interval", "interval_level", "top_k", "report",
-        "confusion", "class_names",
+        "confusion", "class_names", "calibration", "coverage",
     }  # fmt: skip
     assert scores["top_k"] == {"1": 0.5, "3": 1.0}
     assert scores["pictures"] == 4

@@ -10,12 +10,15 @@ import pytest
 
 import tenfold
 from tenfold import engines, exporting, models, runs, views
+from tenfold.abstention import fit_familiarity
+from tenfold.calibration import Calibrator, calibrator
 from tenfold.errors import DataError, GateError, MissingExtraError, TenfoldError, UsageError
 from tenfold.recipes import recipe
 from tenfold.training import train
 
 onnx = pytest.importorskip("onnx", reason="needs the extra `export`")
 pytest.importorskip("onnxscript", reason="needs the extra `export`")
+onnxruntime = pytest.importorskip("onnxruntime", reason="needs the extra `export`")
 pytest.importorskip("openvino", reason="needs the extra `export`")
 
 
@@ -101,11 +104,42 @@ def test_views_inside_agree_with_views_outside(name, ending, model, tmp_path):
     assert engines.metadata(path)["views"] == name
 
 
+@pytest.mark.parametrize("name", ["none", "flip"])
+@pytest.mark.parametrize("curve", [None, (-1.1, 1.3), (-6.0, 0.2)])
+def test_calibration_is_inside(model, tmp_path, name, curve):
+    sure = Calibrator(0.6, curve)
+    path = exporting.onnx(model, tmp_path / "model.onnx", images=pictures(), views=name, calibrator=sure)
+    expected = views.averaged(models.predict_fn(model, calibrator=sure), name)(pictures())
+    for engine in engines.available():
+        found = engines.open_file(path, engine)
+        np.testing.assert_allclose(found(pictures()), expected, atol=1e-4)
+        assert calibrator(json.loads(found.metadata["calibration"])) == sure
+
+
+@pytest.mark.parametrize("name", ["none", "flip"])
+def test_familiarity_and_sureness_are_outputs(model, tmp_path, name):
+    answers, features = models.observe_fn(model)(pictures())
+    known = fit_familiarity(features, answers.argmax(axis=1), 10)
+    limit = float(np.median(answers.max(axis=1)))
+    path = tmp_path / "model.onnx"
+    exporting.onnx(model, path, images=pictures(), views=name, known=known, sure_from=limit)
+    session = onnxruntime.InferenceSession(path)
+    probabilities, familiar, sure = session.run(None, {"image": pictures()})
+    assert [output.name for output in session.get_outputs()] == ["probabilities", "familiarity", "sure"]
+    np.testing.assert_allclose(familiar, known(features), atol=1e-4)
+    np.testing.assert_array_equal(sure, (probabilities.max(axis=1) >= limit) & (familiar >= known.least))
+    assert 0 < sure.sum() < len(sure)
+    observed = engines.open_file(path, "openvino").observe(pictures())
+    np.testing.assert_allclose(observed[1], familiar, atol=1e-4)
+
+
 def test_a_file_that_answers_otherwise_is_not_kept(model, tmp_path, monkeypatch):
     target = tmp_path / "model.onnx"
     target.write_bytes(b"the one before")
     real = models.predict_fn(model)
-    monkeypatch.setattr(models, "predict_fn", lambda model: lambda images: np.roll(real(images), 1, axis=1))
+    monkeypatch.setattr(
+        models, "predict_fn", lambda model, **more: lambda images: np.roll(real(images), 1, axis=1)
+    )
     call = keras.layers.BatchNormalization.call
     with pytest.raises(GateError, match=r"Expected: probabilities within 0\.0001\. Received: difference=0\."):
         exporting.onnx(model, target, images=pictures())
@@ -115,7 +149,7 @@ def test_a_file_that_answers_otherwise_is_not_kept(model, tmp_path, monkeypatch)
 
 
 def test_missing_packages_are_named(model, tmp_path, monkeypatch):
-    monkeypatch.setattr(exporting.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(MissingExtraError, match=r"onnxscript.*pip install 'tenfold\[export\]'"):
         exporting.onnx(model, tmp_path / "model.onnx", images=pictures())
 

@@ -201,3 +201,16 @@ def test_the_fast_way_for_large_jpegs_sees_the_same_picture(fit):
     assert fast.shape == (32, 32, 3)
     assert np.abs(fast.astype(int) - slow).mean() < 1
     assert min(images.decode(content, at_least=64).shape[:2]) >= 64
+
+
+def test_a_header_tells_what_a_picture_is_without_its_pixels():
+    exif = Image.Exif()
+    exif[0x0112] = 3
+    found = images.header(file_of(Image.fromarray(COLOUR).convert("CMYK"), "JPEG", exif=exif))
+    assert (found.format, found.mode, found.size, found.turned) == ("JPEG", "CMYK", (6, 4), True)
+    assert {".jpg", ".jpeg"} <= found.suffixes
+    assert ".png" not in found.suffixes
+    clear = images.header(file_of(Image.new("RGBA", (2, 2))))
+    assert (clear.transparent, clear.turned) == (True, False)
+    with pytest.raises(DataError, match="is empty"):
+        images.header(b"")

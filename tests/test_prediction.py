@@ -9,10 +9,12 @@ import sys
 import numpy as np
 import pytest
 
-from tenfold import datasets, engines, images, models, prediction, runs, selection
+from tenfold import abstention, datasets, engines, images, models, runs, selection
+from tenfold.calibration import PLAIN, calibrator
 from tenfold.config import Augmentation
 from tenfold.errors import DataError, GateError, MissingExtraError, UsageError
 from tenfold.prediction import Failure, Prediction, Predictor
+from tenfold.prediction import predictor as predictor_module
 from tenfold.recipes import recipe
 from tenfold.training import train
 from tenfold.views import averaged
@@ -77,9 +79,81 @@ def test_more_classes_than_there_are_lists_all(predictor, pictures):
     assert sum(share for _, share in item.top) == pytest.approx(1, abs=1e-4)
 
 
+class TestSureness:
+    """Calibrated probabilities, and answers that are withheld."""
+
+    def test_a_run_is_calibrated_and_so_is_every_engine(self, run, pictures):
+        told = run.calibration
+        assert calibrator(told) != PLAIN
+        assert run.scores("validation")["calibration"] == told["after"]
+        arrays = np.stack([images.decode(path) for path in sorted(pictures.rglob("*.png"))])
+        plain = models.predict_fn(models.load(run.model_path))(arrays)
+        for engine in ("keras", *engines.available()):
+            found = Predictor(run, engine=engine, precision="float32").predict(arrays)
+            np.testing.assert_allclose(found, calibrator(told)(plain), atol=1e-4)
+
+    def test_answers_are_withheld_and_the_doubt_is_told(self, run, pictures, tmp_path):
+        noise = np.random.default_rng(0).integers(0, 256, (32, 8, 8, 3), np.uint8)
+        for number, picture in enumerate(noise):
+            (tmp_path / f"{number:02d}.png").write_bytes(images.encode_png(picture))
+        for engine in ("keras", "auto"):
+            careful = Predictor(run, engine=engine, max_error=0.02)
+            found = list(careful.files([pictures, tmp_path]))
+            withheld = [item for item in found if item.label == abstention.NOT_SURE]
+            assert all(bool(item.doubt) == (item.label == abstention.NOT_SURE) for item in found)
+            assert all(item.label == item.top[0][0] for item in found if not item.doubt)
+            assert sum(item.path.parent == tmp_path for item in withheld) > 20
+            assert sum(item.path.parent != tmp_path for item in withheld) < 10
+            assert {"unlike the pictures the model knows"} < {item.doubt for item in withheld}
+            low = careful.threshold.confidence
+            assert all(item.confidence >= low for item in found if not item.doubt)
+
+    def test_engines_agree_how_familiar_a_picture_is(self, run, pictures):
+        first, *others = [
+            [
+                item.familiarity
+                for item in Predictor(run, engine=engine, precision="float32").files([pictures])
+            ]
+            for engine in ("keras", *engines.available())
+        ]
+        assert max(first) <= 1.0001
+        for other in others:
+            np.testing.assert_allclose(other, first, atol=1e-4)
+
+    def test_the_wanted_error_is_compared_with_what_comes(self, run):
+        scored, _ = Predictor(run, max_error=0.05).evaluate("validation", views="flip")
+        told = run.scores("validation")["answered"]
+        assert told == scored.answered
+        assert told["error"] <= 0.05
+        assert 0.3 < told["coverage"] <= 1
+        assert told["confidence"] == Predictor(run, max_error=0.05).threshold.confidence
+
+    def test_a_run_of_before_there_was_calibration_gets_one(self, run, tmp_path):
+        old = runs.Run(shutil.copytree(run.path, tmp_path / "old"))
+        (old.path / "calibration.json").unlink()
+        (old.path / "exports" / "model.onnx").unlink(missing_ok=True)
+        before = Predictor(old, engine="keras")
+        assert calibrator(old.calibration) == PLAIN
+        scored, _ = before.evaluate()
+        assert calibrator(old.calibration).temperature == pytest.approx(
+            calibrator(run.calibration).temperature, rel=0.01
+        )
+        assert scored.quality.calibration_error == pytest.approx(
+            run.calibration["after"]["calibration_error"], abs=0.01
+        )
+
+    def test_no_validation_and_no_such_share_are_told(self, run, tmp_path):
+        with pytest.raises(UsageError, match="max_error=2"):
+            Predictor(run, max_error=2)
+        bare = runs.Run(shutil.copytree(run.path, tmp_path / "bare"))
+        (bare.path / "predictions.parquet").unlink()
+        with pytest.raises(DataError, match="no predictions for validation"):
+            Predictor(bare, max_error=0.02)
+
+
 def test_batches_keep_the_order(predictor, pictures, monkeypatch):
     whole = list(predictor.files([pictures]))
-    monkeypatch.setattr(prediction, "_BATCH", 3)
+    monkeypatch.setattr(predictor_module, "_BATCH", 3)
     assert [item.path for item in predictor.files([pictures])] == [item.path for item in whole]
 
 

@@ -121,3 +121,27 @@ def test_data_given_by_a_relative_path_are_found_from_elsewhere(tmp_path, pictur
     monkeypatch.chdir(tmp_path / "runs")
     assert len(splits.open_split(run, "train")) == 36
     assert len(splits.open_test(run)[0]) == 4
+
+
+def test_the_fix_list_s_pictures_are_left_out_and_the_run_remembers_them(tmp_path):
+    digits = splits.read(DIGITS)
+    gone = (*digits.train.ids[:3], digits.validation.ids[0])
+    listed = tmp_path / "fixes.csv"
+    listed.write_text("id,split,action\n" + "".join(f"{name},train,exclude\n" for name in gone))
+    settings = dataclasses.replace(DIGITS, exclude=str(listed))
+    parts = splits.read(settings)
+    assert sum(parts.counts.values()) == sum(digits.counts.values()) - 4
+    assert not {*parts.train.ids, *parts.validation.ids} & {*gone}
+    assert "Left out as the fix list says: 4 train pictures." in parts.notes
+    run = run_of(settings, tmp_path / "runs")
+    assert run.splits["excluded"] == {"train": sorted(gone)}
+    listed.unlink()
+    assert splits.open_split(run, "train").ids == parts.train.ids
+    assert splits.read_again(run).validation.ids == parts.validation.ids
+
+
+def test_a_fix_list_of_other_data_is_noticed(tmp_path):
+    listed = tmp_path / "fixes.csv"
+    listed.write_text("id,split,action\ncat/1.png,train,exclude\n")
+    with pytest.raises(DataError, match="names no picture of digits"):
+        splits.read(dataclasses.replace(DIGITS, exclude=str(listed)))

@@ -14,6 +14,7 @@ import pytest
 
 import tenfold
 from tenfold import evaluation, models, runs, splits, training
+from tenfold.calibration import calibrator
 from tenfold.config import Augmentation, Config
 from tenfold.errors import GateError, Stopped, UsageError
 
@@ -39,7 +40,7 @@ def test_it_learns_and_leaves_every_file(run):
     assert names == {
         *("config.yaml", "command.txt", "environment.json", "data.json", "splits.json", "summary.json"),
         *("model.keras", "history.csv", "events.jsonl", "validation.json", "predictions.parquet"),
-        *("gallery", "state"),
+        *("calibration.json", "gallery", "state"),
     }
     assert run.scores("validation")["accuracy"] > 0.9
     assert run.command == "tenfold train digits"
@@ -54,7 +55,8 @@ def test_it_learns_and_leaves_every_file(run):
 
 def test_the_kept_model_gives_the_scores_that_were_kept(run):
     held = splits.open_split(run, "validation")
-    found = evaluation.evaluate(models.predict_fn(models.load(run.model_path)), held, split="validation")
+    predict = models.predict_fn(models.load(run.model_path), calibrator=calibrator(run.calibration))
+    found = evaluation.evaluate(predict, held, split="validation")
     assert found.accuracy == run.scores("validation")["accuracy"]
     np.testing.assert_allclose(found.loss, run.scores("validation")["loss"], atol=1e-5)
 

@@ -55,6 +55,8 @@ class Config:
     """Side in pixels that pictures are brought to. Default: their own size where all share one."""
     fit: Literal["pad", "crop", "squash"] = "pad"
     """How pictures that are not square become so."""
+    exclude: str | None = None
+    """File that names pictures to leave out of training and validation: the fixes.csv of `tenfold doctor`."""
     val_split: float = 0.1
     """Share of the training pictures held back for validation; 0 trains on all of them."""
     model: str = "fast"
@@ -144,6 +146,26 @@ def seconds(text: str) -> float:
         raise UsageError(f"time must be a time span, for example 90, 90s, 5m or 1h30m. Received: time={text}")
     alone, *parts = found.groups(default="0")
     return float(alone) + sum(float(part) * size for part, size in zip(parts, _UNITS.values(), strict=True))
+
+
+def share(text: str) -> float:
+    """A share as people write it: 2%, or 0.02.
+
+    Raises:
+        UsageError: anything else, or not between 0 and 1.
+
+    Example:
+        >>> share("2%"), share("0.02")
+        (0.02, 0.02)
+    """
+    number, percent, rest = text.strip().partition("%")
+    try:
+        value = float(number) / (100 if percent else 1)
+    except ValueError:
+        value = math.nan
+    if rest or not 0 <= value <= 1:
+        raise UsageError(f"Expected a share such as 2% or 0.02. Received: {text!r}")
+    return value
 
 
 def override(config: Config, key: str, text: str) -> Config:

@@ -9,7 +9,7 @@ import importlib.util
 import os
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -30,9 +30,14 @@ On 2,048 validation pictures a run of `fast` kept 99.4 %, runs of the classics 9
 """
 
 
+_Outputs = Callable[[np.ndarray], Sequence[np.ndarray]]
+
+
 @dataclass(frozen=True)
 class Engine:
     """An exported file, opened: a predict_fn for uint8 pictures, safe to call from several threads.
+
+    `observe` gives the familiarity of each picture beside its probabilities.
 
     Attributes:
         name: a name of `ENGINES`.
@@ -43,12 +48,21 @@ class Engine:
     name: str
     precision: str
     metadata: Mapping[str, str]
-    _run: PredictFn = field(repr=False)
+    _run: _Outputs = field(repr=False)
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         """Probabilities, float32 (n, classes), of uint8 pictures (n, h, w, 3); n is 1 or more."""
+        return self._all(images)[0]
+
+    def observe(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+        """Probabilities, and float32 (n,) of `abstention.Familiarity`, None where the file gives none."""
+        probabilities, *more = self._all(images)
+        return probabilities, more[0] if "familiar_from" in self.metadata else None
+
+    def _all(self, images: np.ndarray) -> list[np.ndarray]:
         images = np.ascontiguousarray(images)
-        return np.concatenate([self._run(images[at : at + BATCH]) for at in range(0, len(images), BATCH)])
+        parts = [self._run(images[at : at + BATCH]) for at in range(0, len(images), BATCH)]
+        return [np.concatenate(outputs) for outputs in zip(*parts, strict=True)]
 
 
 def available() -> tuple[str, ...]:
@@ -188,7 +202,7 @@ def _core() -> Any:
     return openvino.Core()
 
 
-def _openvino(path: Path, precision: str) -> tuple[PredictFn, Mapping[str, str]]:
+def _openvino(path: Path, precision: str) -> tuple[_Outputs, Mapping[str, str]]:
     core = _core()
     model = core.read_model(path)
     shape = [part.get_length() for part in list(model.input(0).partial_shape)[1:]]
@@ -203,20 +217,20 @@ def _openvino(path: Path, precision: str) -> tuple[PredictFn, Mapping[str, str]]
     requests: dict[int, Any] = {}
     lock = threading.Lock()  # a request holds the buffers of one call
 
-    def run(images: np.ndarray) -> np.ndarray:
+    def run(images: np.ndarray) -> Sequence[np.ndarray]:
         count = 1 if len(images) == 1 else -1
         with lock:
             if count not in requests:
                 shaped = model.clone()
                 shaped.reshape([count, *shape])
                 requests[count] = core.compile_model(shaped, "CPU", options).create_infer_request()
-            return requests[count].infer([images], share_inputs=True)[0]
+            return requests[count].infer([images], share_inputs=True).to_tuple()
 
     told = model.get_rt_info()["framework"] if model.has_rt_info(["framework"]) else {}
     return run, {name: str(value.value) for name, value in told.items()}
 
 
-def _onnxruntime(path: Path, precision: str) -> tuple[PredictFn, Mapping[str, str]]:
+def _onnxruntime(path: Path, precision: str) -> tuple[_Outputs, Mapping[str, str]]:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -224,10 +238,10 @@ def _onnxruntime(path: Path, precision: str) -> tuple[PredictFn, Mapping[str, st
     options.log_severity_level = 3  # errors only
     session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     name = session.get_inputs()[0].name
-    return lambda images: session.run(None, {name: images})[0], session.get_modelmeta().custom_metadata_map
+    return lambda images: session.run(None, {name: images}), session.get_modelmeta().custom_metadata_map
 
 
-_OPENERS: dict[str, Callable[[Path, str], tuple[PredictFn, Mapping[str, str]]]] = {
+_OPENERS: dict[str, Callable[[Path, str], tuple[_Outputs, Mapping[str, str]]]] = {
     "openvino": _openvino,
     "onnxruntime": _onnxruntime,
 }

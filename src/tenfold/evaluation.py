@@ -5,6 +5,7 @@ exported file and from a server. Every accuracy comes with its interval: on 500 
 scores lie three points apart may well be equally good.
 """
 
+import dataclasses
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,15 +13,16 @@ from typing import Any
 
 import numpy as np
 
+from tenfold.abstention import Coverage, coverage
+from tenfold.answers import ask, checked
+from tenfold.calibration import Quality, quality
 from tenfold.datasets.dataset import Dataset
 from tenfold.errors import DataError, UsageError
-from tenfold.views import PredictFn, View, apply, mean, view_set
+from tenfold.views import PredictFn, mean, view_set
 
 INTERVAL_LEVEL = 0.95
 
-_CHUNK_BYTES = 2**25  # of pixels a call: 10,922 pictures of 32 x 32, 170 of 256 x 256
 _SMALLEST = 1e-7  # probabilities are clipped here before the logarithm, as Keras clips them
-_SUM_TOLERANCE = 0.02  # rows from an engine that computes in bfloat16 miss 1 by up to a percent
 
 
 @dataclass(frozen=True)
@@ -45,8 +47,12 @@ class Evaluation:
             each class, accuracy, macro and weighted averages.
         text: the same as text.
         confusion: int64 (c, c), pictures of true class (row) that got a predicted class (column).
+        quality: how good the probabilities are as probabilities: calibration error, Brier score.
+        coverage: how many answers are wrong among the surest ones.
         views: where several views were asked for: their name and count, and the loss, accuracy and
             accuracy_interval of the mean over them.
+        answered: where answers below a confidence are withheld: that confidence, the max_error it was
+            chosen for, and the error and coverage that it gives on these pictures.
     """
 
     split: str
@@ -63,7 +69,10 @@ class Evaluation:
     report: Mapping[str, Any] = field(repr=False)
     text: str = field(repr=False)
     confusion: np.ndarray = field(repr=False)
+    quality: Quality = field(repr=False)
+    coverage: Coverage = field(repr=False)
     views: Mapping[str, Any] | None = None
+    answered: Mapping[str, float] | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The scores as `<split>.json` of a run folder holds them; `views` only where there are several."""
@@ -77,8 +86,11 @@ class Evaluation:
             "top_k": {str(k): share for k, share in self.top_k.items()},
             "report": dict(self.report),
             "confusion": self.confusion.tolist(),
+            "calibration": self.quality.to_dict(),
+            "coverage": self.coverage.to_dict(),
             "class_names": list(self.class_names),
             **({"views": dict(self.views)} if self.views else {}),
+            **({"answered": dict(self.answered)} if self.answered else {}),
         }
 
     def predictions(self) -> dict[str, Any]:
@@ -104,38 +116,64 @@ def evaluate(
 ) -> Evaluation:
     """Scores `predict_fn` on the pictures of `dataset`.
 
-    With `views`, the same pass gives two results: the plain pictures are the first of the views.
+        With `views`, the same pass gives two results: the plain pictures are the first of the views.
+
+        Args:
+            predict_fn: called with uint8 (m, height, width, 3), a few thousand pictures at a time; returns
+                probabilities (m, classes), the classes in the order of `dataset.class_names`.
+            dataset: the pictures with their true labels; a class may be missing among them.
+            split: what the pictures are, for the record.
+            top_k: each 1 or more; those above the number of classes are left out.
+            views: also score the mean over these views of each picture: a key of `views.VIEWS`.
+
+        Raises:
+            UsageError: `predict_fn` returns something else than probabilities of these classes, or there are
+                no such views.
+            DataError: there are no pictures, or a label lies outside the classes.
+
+        Example:
+            >>> import numpy as np
+            >>> from tenfold.abstention import Coverage, coverage
+    from tenfold.answers import ask, checked
+    from tenfold.calibration import Quality, quality
+    from tenfold.datasets.dataset import Dataset
+            >>> pictures = np.zeros((4, 8, 8, 3), np.uint8)
+            >>> data = Dataset(pictures, np.array([0, 0, 0, 1]), ("cat", "dog"), ("a", "b", "c", "d"))
+            >>> evaluate(lambda images: np.tile([0.9, 0.1], (len(images), 1)), data).accuracy
+            0.75
+    """
+    _check_labels(dataset)
+    answers = ask(predict_fn, dataset.images, len(dataset.class_names), view_set(views))
+    found = score(answers[0], dataset, split=split, top_k=top_k)
+    if len(answers) == 1:
+        return found
+    return dataclasses.replace(found, views=_averaged(views, answers, found.labels))
+
+
+def score(
+    probabilities: np.ndarray,
+    dataset: Dataset,
+    *,
+    split: str = "validation",
+    top_k: Iterable[int] = (1, 3, 5),
+) -> Evaluation:
+    """Scores answers that are there already.
 
     Args:
-        predict_fn: called with uint8 (m, height, width, 3), a few thousand pictures at a time; returns
-            probabilities (m, classes), the classes in the order of `dataset.class_names`.
-        dataset: the pictures with their true labels; a class may be missing among them.
-        split: what the pictures are, for the record.
-        top_k: each 1 or more; those above the number of classes are left out.
-        views: also score the mean over these views of each picture: a key of `views.VIEWS`.
+        probabilities: (n, classes), the answers to the pictures of `dataset`, in their order.
+        dataset, split, top_k: as for `evaluate`.
 
     Raises:
-        UsageError: `predict_fn` returns something else than probabilities of these classes, or there are
-            no such views.
-        DataError: there are no pictures, or a label lies outside the classes.
-
-    Example:
-        >>> import numpy as np
-        >>> from tenfold.datasets.dataset import Dataset
-        >>> pictures = np.zeros((4, 8, 8, 3), np.uint8)
-        >>> data = Dataset(pictures, np.array([0, 0, 0, 1]), ("cat", "dog"), ("a", "b", "c", "d"))
-        >>> evaluate(lambda images: np.tile([0.9, 0.1], (len(images), 1)), data).accuracy
-        0.75
+        UsageError: they are no probabilities of these classes.
+        DataError: as `evaluate`.
     """
     from sklearn.metrics import classification_report, confusion_matrix
 
-    labels = np.asarray(dataset.labels, np.int64)
-    _check_labels(labels, dataset.class_names)
-    answers = _predict(predict_fn, dataset.images, len(dataset.class_names), view_set(views))
-    plain = answers[0]
-    predicted = plain.argmax(axis=1)
-    losses = _losses(plain, labels)
-    accuracy, interval = _accuracy(plain, labels)
+    labels = _check_labels(dataset)
+    probabilities = checked(probabilities, len(labels), len(dataset.class_names))
+    predicted = probabilities.argmax(axis=1)
+    losses = _losses(probabilities, labels)
+    accuracy, interval = _accuracy(probabilities, labels)
     classes = range(len(dataset.class_names))
     options = {"labels": classes, "target_names": dataset.class_names, "zero_division": 0}
     return Evaluation(
@@ -143,17 +181,18 @@ def evaluate(
         class_names=tuple(dataset.class_names),
         ids=tuple(dataset.ids),
         labels=labels,
-        probabilities=plain,
+        probabilities=probabilities,
         predicted=predicted,
         losses=losses,
         loss=float(losses.mean()),
         accuracy=accuracy,
         accuracy_interval=interval,
-        top_k=_top_k(plain, labels, top_k),
+        top_k=_top_k(probabilities, labels, top_k),
         report=classification_report(labels, predicted, output_dict=True, **options),
         text=classification_report(labels, predicted, digits=3, **options),
         confusion=confusion_matrix(labels, predicted, labels=list(classes)),
-        views=_averaged(views, answers, labels) if len(answers) > 1 else None,
+        quality=quality(probabilities, labels),
+        coverage=coverage(probabilities, labels),
     )
 
 
@@ -237,48 +276,9 @@ def _accuracy(probabilities: np.ndarray, labels: np.ndarray) -> tuple[float, tup
     return hits / len(labels), wilson(hits, len(labels), INTERVAL_LEVEL)
 
 
-def _predict(
-    predict_fn: PredictFn, images: np.ndarray, classes: int, views: Sequence[View]
-) -> list[np.ndarray]:
-    """Probabilities (n, classes) for each view."""
-    step = max(1, _CHUNK_BYTES // int(np.prod(images.shape[1:])))
-    chunks = [images[start : start + step] for start in range(0, len(images), step)]
-    return [
-        np.concatenate([_checked(predict_fn(apply(chunk, view)), len(chunk), classes) for chunk in chunks])
-        for view in views
-    ]
-
-
-def _checked(output: Any, pictures: int, classes: int) -> np.ndarray:
-    try:
-        probabilities = np.asarray(output, np.float32)
-    except (TypeError, ValueError):
-        raise UsageError(
-            f"predict_fn must return an array of probabilities. Received: {type(output).__name__}"
-        ) from None
-    if probabilities.shape != (pictures, classes):
-        raise UsageError(
-            "predict_fn must return one row a picture and one column a class. "
-            f"Expected: shape={(pictures, classes)}. Received: shape={probabilities.shape}"
-        )
-    if not np.isfinite(probabilities).all():
-        bad = int((~np.isfinite(probabilities).all(axis=1)).sum())
-        raise UsageError(
-            f"predict_fn must return finite numbers. Received: nan or inf for {bad:,} of {pictures:,} "
-            "pictures. A model whose training diverged answers so; train it with a lower learning rate."
-        )
-    sums = probabilities.sum(axis=1)
-    worst = int(np.abs(sums - 1).argmax())
-    if abs(sums[worst] - 1) > _SUM_TOLERANCE or probabilities.min() < 0:
-        raise UsageError(
-            "predict_fn must return probabilities: none below 0, each row summing to 1. "
-            f"Received: lowest={probabilities.min():.4g}, a row summing to {sums[worst]:.4g}. "
-            "Logits need a softmax first."
-        )
-    return probabilities
-
-
-def _check_labels(labels: np.ndarray, class_names: tuple[str, ...]) -> None:
+def _check_labels(dataset: Dataset) -> np.ndarray:
+    """The labels as int64; DataError where there are none, or some lie outside the classes."""
+    labels, class_names = np.asarray(dataset.labels, np.int64), dataset.class_names
     if not len(labels):
         raise DataError("There are no pictures to evaluate; --val-split 0 leaves none for validation.")
     if labels.min() < 0 or labels.max() >= len(class_names):
@@ -286,6 +286,7 @@ def _check_labels(labels: np.ndarray, class_names: tuple[str, ...]) -> None:
             f"Labels must be 0 to {len(class_names) - 1}, one for each of the {len(class_names)} classes. "
             f"Received: {labels.min()} to {labels.max()}"
         )
+    return labels
 
 
 def _top_k(probabilities: np.ndarray, labels: np.ndarray, ks: Iterable[int]) -> dict[int, float]:

@@ -10,6 +10,7 @@ import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -114,6 +115,41 @@ def measure(source: Path | str | bytes, name: str | None = None) -> tuple[int, i
     """
     with _opened(source, name) as image:
         return image.size
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a picture says of itself before it is decoded.
+
+    Attributes:
+        format: for example "JPEG" or "PNG", from its content.
+        suffixes: endings that files of this format have, in lower case.
+        mode: how a pixel is kept, in Pillow's words: "RGB", "L" (grey), "P" (palette), "CMYK", "I;16"...
+        transparent: whether parts of it may be.
+        size: width and height in pixels, before any EXIF turn.
+        turned: whether its EXIF data ask for a turn or a mirroring.
+    """
+
+    format: str
+    suffixes: frozenset[str]
+    mode: str
+    transparent: bool
+    size: tuple[int, int]
+    turned: bool
+
+
+def header(source: Path | str | bytes, name: str | None = None) -> Header:
+    """What kind of picture it is, without decoding it.
+
+    Raises:
+        DataError: as `decode`, as far as the header shows it.
+    """
+    with _opened(source, name) as image:
+        kind = {"MPO": "JPEG", "DIB": "BMP"}.get(str(image.format), str(image.format))
+        known = Image.registered_extensions().items()
+        suffixes = frozenset(suffix for suffix, own in known if own == kind) & PICTURE_SUFFIXES
+        turned = _orientation(image) in _UPRIGHT
+        return Header(kind, suffixes, image.mode, image.has_transparency_data, image.size, turned)
 
 
 def resize(image: np.ndarray, size: int, fit: Fit = "pad") -> np.ndarray:

@@ -7,9 +7,12 @@
       history.csv        one line an epoch                summary.json  time, speed, size, best epoch
       events.jsonl       what happened when
       validation.json    test.json                        scores of a split, with intervals
+      calibration.json   how confidence becomes the share of right answers, fitted on validation
       predictions.parquet                                 one row a picture and split
       gallery/<split>.npz                                 some of the pictures, for the report
       ledger.jsonl       every look at the test pictures  state/        what `resume` needs
+      robustness.json    baselines.json                   what `evaluate --full` adds
+      explanations/      features/                        what `explain` drew, and what it keeps for that
       report.html   plots/   exports/                     engine.json   which engine answers fastest
 
 Files are written whole or not at all: to a temporary name beside the target, then renamed.
@@ -30,6 +33,7 @@ import numpy as np
 
 from tenfold import config as configs
 from tenfold.errors import DataError, ResourceError, UsageError, unknown
+from tenfold.galleries import most_mistakes, worth_showing
 
 
 @dataclass(frozen=True)
@@ -103,6 +107,12 @@ class Run:
     def scores(self, split: str) -> dict[str, Any] | None:
         """What `evaluate` found on a split, or None where it has not been run."""
         path = self.path / f"{split}.json"
+        return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+
+    @property
+    def calibration(self) -> dict[str, Any] | None:
+        """`calibration.json`: temperature, curve and what they did; None where nothing was fitted."""
+        path = self.path / "calibration.json"
         return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
 
     def predictions(self, split: str) -> dict[str, Any]:
@@ -182,7 +192,7 @@ class Run:
             scores: what goes to `<split>.json`.
             predictions: as `predictions` returns them.
             images: uint8 (n, h, w, 3), the evaluated pictures in the same order; the most confident
-                mistakes and a few right answers of every class are kept.
+                mistakes, some of every kind, and a few right answers of every class are kept.
         """
         import pyarrow as pa
         import pyarrow.compute as pc
@@ -207,7 +217,8 @@ class Run:
             table = pa.concat_tables([old.filter(pc.not_equal(old["split"], split)), table])
         with self.replacing("predictions.parquet") as temporary:
             pq.write_table(table, temporary, compression="zstd")
-        rows = _gallery_rows(predictions["labels"], predictions["predicted"], probabilities)
+        most = most_mistakes(images.shape[1:])
+        rows = worth_showing(predictions["labels"], predictions["predicted"], probabilities, most)
         self.save_gallery(split, images[rows], rows)
         self.write(f"{split}.json", scores)
 
@@ -224,15 +235,6 @@ class Run:
             raise DataError(
                 f"{path} cannot be read ({error.strerror}). Expected the folder of a finished run."
             ) from None
-
-
-def _gallery_rows(labels: np.ndarray, predicted: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
-    """Rows worth showing: up to 96 mistakes, most confident first, and up to 6 right answers a class."""
-    order = np.argsort(-probabilities.max(axis=1), kind="stable")
-    right = predicted == labels
-    wrong_rows = order[~right[order]][:96]
-    right_rows = [order[right[order] & (labels[order] == c)][:6] for c in range(probabilities.shape[1])]
-    return np.concatenate([wrong_rows, *right_rows])
 
 
 def _now() -> str:

@@ -23,10 +23,10 @@ from tenfold.errors import GateError, ResourceError, UsageError, unknown
 Precision = Literal["auto", "float32", "int8"]
 
 # The largest difference of a probability from float32 that an engine may show. Engines in float32 differ by
-# their order of adding, about 1e-6. In bfloat16 the 256 pictures that a run of `fast` keeps moved by 0.014 at
-# most and its 5,000 validation pictures by 0.021, with the same answer for 99.8 %; pictures of the classics,
-# trained without label smoothing, moved by up to 0.05, so that those answer in float32.
-BOUNDS = {"float32": 1e-4, "bfloat16": 0.02, "int8": 1.0}
+# their order of adding, about 1e-6. In bfloat16 the 256 pictures that a run of `fast` keeps moved by 0.018 at
+# most; of its 5,000 validation pictures 99 % moved by less than 0.015 and one by 0.072, and 99.9 % kept their
+# class. So the pictures that are looked at here may move by a little more than that run's.
+BOUNDS = {"float32": 1e-4, "bfloat16": 0.04, "int8": 1.0}
 # The share of the pictures whose most probable class must be that of float32. In int8 single probabilities
 # move by 0.1 to 0.8, so that this alone decides: looser than `engines.SAME_IN_INT8`, which holds for a file
 # on far more pictures, but enough to notice a processor whose 8-bit sums overflow.

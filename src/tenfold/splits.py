@@ -2,7 +2,8 @@
 
 import dataclasses
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,8 @@ import numpy as np
 
 from tenfold import datasets, runs
 from tenfold.config import Config
-from tenfold.errors import DataError
+from tenfold.datasets import fixes
+from tenfold.errors import DataError, UsageError
 
 
 @dataclass(frozen=True)
@@ -22,12 +24,14 @@ class Parts:
         train: the pictures to learn from.
         validation: the pictures to choose by, or None where all are trained on.
         origin: how the validation split came to be, in plain words.
+        excluded: for each split, the ids that `config.exclude` names; the parts are without them.
     """
 
     source: datasets.Source
     train: datasets.Dataset
     validation: datasets.Dataset | None
     origin: str
+    excluded: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def counts(self) -> dict[str, int]:
@@ -39,7 +43,12 @@ class Parts:
     def notes(self) -> tuple[str, ...]:
         """What the readers noticed, each sentence once."""
         held = () if self.validation is None else self.validation.notes
-        return tuple(dict.fromkeys((*self.source.notes, *self.train.notes, *held)))
+        return tuple(dict.fromkeys((*self.source.notes, *self.train.notes, *held, *self._left_out)))
+
+    @property
+    def _left_out(self) -> tuple[str, ...]:
+        counts = [f"{len(ids):,} {split}" for split, ids in self.excluded.items() if ids]
+        return (f"Left out as the fix list says: {' and '.join(counts)} pictures.",) if counts else ()
 
 
 def hold_out(labels: np.ndarray, share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -71,28 +80,58 @@ def hold_out(labels: np.ndarray, share: float, seed: int) -> tuple[np.ndarray, n
     return np.sort(kept), np.sort(held)
 
 
-def read(config: Config, progress: datasets.Progress | None = None) -> Parts:
+def read(
+    config: Config,
+    progress: datasets.Progress | None = None,
+    excluded: Mapping[str, tuple[str, ...]] | None = None,
+) -> Parts:
     """The training and validation pictures for some settings; the test pictures stay unread.
 
     A source with a validation split of its own is taken at its word. Otherwise a stratified share of the
-    training pictures is held back, as `config.val_split` and `config.seed` say. `progress` is told about a
-    download, should one be needed.
+    training pictures is held back, as `config.val_split` and `config.seed` say, after those have gone that
+    the fix list `config.exclude` names.
+
+    Args:
+        config: the settings.
+        progress: told about a download, should one be needed.
+        excluded: for each split, ids to leave out, in place of those in the file that `config.exclude` names.
+
+    Raises:
+        DataError: as `datasets.find`, or a fix list that cannot be read or names no picture of these data.
     """
     source = datasets.find(config.data, image_size=config.image_size, fit=config.fit, progress=progress)
-    train = source.read("train")
-    if "validation" in source.splits:
-        return Parts(source, train, source.read("validation"), "validation split of the data's own")
+    if excluded is None:
+        excluded = fixes.excluded(fixes.read(config.exclude)) if config.exclude else {}
+    gone: dict[str, tuple[str, ...]] = {}
+
+    def part(split: datasets.Split) -> datasets.Dataset:
+        whole = source.read(split)
+        rest = fixes.leave_out(whole, split, excluded)
+        if len(rest) < len(whole):
+            gone[split] = tuple(sorted(set(whole.ids) - set(rest.ids)))
+        return rest
+
+    train = part("train")
+    own = part("validation") if "validation" in source.splits else None
+    if any(excluded.values()) and not gone:
+        first = next(name for ids in excluded.values() for name in ids)
+        raise DataError(
+            f"{config.exclude} names no picture of {source.location}. Expected the fixes.csv that tenfold "
+            f"doctor wrote for these data. Received: {first}, {sum(map(len, excluded.values())):,} in all"
+        )
+    if own is not None:
+        return Parts(source, train, own, "validation split of the data's own", gone)
     if not config.val_split:
-        return Parts(source, train, None, "none: all training pictures are trained on")
+        return Parts(source, train, None, "none: all training pictures are trained on", gone)
     kept, held = hold_out(train.labels, config.val_split, config.seed)
     origin = (
         f"{config.val_split:.0%} of every class of the training pictures, held back with seed {config.seed}"
     )
-    return Parts(source, train.subset(kept), train.subset(held), origin)
+    return Parts(source, train.subset(kept), train.subset(held), origin, gone)
 
 
 def record(parts: Parts, config: Config) -> dict[str, Any]:
-    """What `splits.json` holds: counts and hashes of each part, and the ids of the validation pictures."""
+    """What `splits.json` holds: counts, hashes, and the ids of the validation and the excluded pictures."""
     entries = {"train": {"count": len(parts.train), "sha256": fingerprint(parts.train)}}
     if parts.validation is not None:
         entries["validation"] = {
@@ -100,7 +139,10 @@ def record(parts: Parts, config: Config) -> dict[str, Any]:
             "sha256": fingerprint(parts.validation),
             "ids": list(parts.validation.ids),
         }
-    return {"seed": config.seed, "val_split": config.val_split, "origin": parts.origin, "splits": entries}
+    whole = {"seed": config.seed, "val_split": config.val_split, "origin": parts.origin, "splits": entries}
+    # Kept whole, so that the run opens the same pictures whatever becomes of the fix list.
+    left_out = {split: list(ids) for split, ids in parts.excluded.items()}
+    return {**whole, "excluded": left_out} if left_out else whole
 
 
 def fingerprint(dataset: datasets.Dataset) -> str:
@@ -122,17 +164,21 @@ def open_split(run: runs.Run, split: str) -> datasets.Dataset:
         raise DataError(
             f"{run.path} has no {split} split ({run.splits['origin']}). Use --split test or --split train."
         )
-    parts = read(_settings(run))
+    parts = _parts(run)
     return _checked(run, split, parts.train if split == "train" else parts.validation)
 
 
 def read_again(run: runs.Run) -> Parts:
     """The training and validation pictures of a run, checked against their recorded hashes."""
-    parts = read(_settings(run))
+    parts = _parts(run)
     _checked(run, "train", parts.train)
     if "validation" in run.splits["splits"]:
         _checked(run, "validation", parts.validation)
     return parts
+
+
+def _parts(run: runs.Run) -> Parts:
+    return read(_settings(run), excluded=run.splits.get("excluded", {}))
 
 
 def _checked(run: runs.Run, split: str, part: datasets.Dataset | None) -> datasets.Dataset:
@@ -144,6 +190,48 @@ def _checked(run: runs.Run, split: str, part: datasets.Dataset | None) -> datase
             "Restore them, or train anew."
         )
     return part
+
+
+def open_outside(run: runs.Run, source: str) -> tuple[datasets.Dataset, str]:
+    """Pictures from elsewhere for a run to be scored on, its classes matched by name.
+
+    Args:
+        run: the run.
+        source: as in `datasets.find`; its own test split where it has one, else all of it.
+
+    Returns:
+        The pictures of the classes that the run knows, brought to its size, and a sentence about them.
+
+    Raises:
+        UsageError: it is the run's own data. DataError: as `datasets.find`, or no class in common.
+    """
+    if source == run.config.data or (
+        Path(source).exists() and str(Path(source).resolve()) == run.data["path"]
+    ):
+        raise UsageError(
+            f"{run.path} was trained on these data. Expected: --data of other pictures, or --split test. "
+            f"Received: data={source}"
+        )
+    found = datasets.find(source, image_size=run.data["image_size"], fit=run.config.fit, strict=False)
+    wanted: tuple[datasets.Split, ...] = found.splits if found.held_out else ("test",)
+    data, names = datasets.joined([found.read(split) for split in wanted]), run.class_names
+    numbers = np.array([names.index(name) if name in names else -1 for name in data.class_names])
+    labels = numbers[data.labels]
+    known = np.flatnonzero(labels >= 0)
+    if not len(known):
+        raise DataError(
+            f"{found.location} shares no class with {run.path}. Expected some of: {', '.join(names)}. "
+            f"Received: {', '.join(data.class_names)}"
+        )
+    rest = data.subset(known)
+    matched = dataclasses.replace(rest, labels=labels[known], class_names=names)
+    strangers = sorted({data.class_names[label] for label in data.labels[labels < 0]})
+    told = f"{len(known):,} pictures of {found.location}{'' if found.held_out else ', its test split'}"
+    if strangers:
+        told += (
+            f"; {len(data) - len(known):,} of classes the run does not know left out: {', '.join(strangers)}"
+        )
+    return matched, told
 
 
 def open_test(run: runs.Run, *, views: str = "none") -> tuple[datasets.Dataset, str]:

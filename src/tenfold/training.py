@@ -16,7 +16,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from tenfold import callbacks, config, evaluation, layers, machine, models, preparation, splits
+from tenfold import callbacks, config, layers, machine, models, preparation, splits, validation
 from tenfold.batches import Batches, Epochs, one_hot_labels
 from tenfold.budget import EPOCHS, Budget
 from tenfold.callbacks import Download, Listener
@@ -292,12 +292,12 @@ def _finish(
     progress: callbacks.Progress,
     budget: Budget | None,
 ) -> None:
-    """Evaluates the kept model in float32 on the validation split and writes the summary."""
+    """Calibrates and evaluates the kept model in float32 on the validation split and writes the summary."""
     if parts.validation is not None:
         exact = models.twin(
             model, settings.model, data_format=layers.training_format(), options=settings.model_options
         )
-        found = evaluation.evaluate(models.predict_fn(exact), parts.validation, split="validation")
+        found = validation.validate(run, models.observe_fn(exact), parts.validation)
         run.save_evaluation("validation", found.to_dict(), found.predictions(), parts.validation.images)
     run.write(
         "summary.json",

@@ -164,3 +164,18 @@ def test_a_folder_without_permission_is_named(picture_folder):
     with pytest.raises(DataError, match="dog cannot be listed"):
         find(folder)
     (folder / "dog").chmod(0o700)
+
+
+def test_strange_classes_come_last_where_it_is_not_strict(picture_folder):
+    source = find(picture_folder({**SPLIT, "test/ant": 1, "Valid/bee": 1}), strict=False)
+    assert source.class_names == ("cat", "dog", "ant", "bee")
+    assert source.read("test").labels.tolist() == [0, 0, 1, 2]
+
+
+def test_pictures_can_be_had_undecoded(picture_folder):
+    folder = picture_folder(SPLIT)
+    source = find(folder)
+    data = source.read("train")
+    encoded = list(source.encoded("train"))
+    assert [(name, label) for name, label, _ in encoded] == list(zip(data.ids, data.labels, strict=True))
+    assert all(path == folder / name for name, _, path in encoded)

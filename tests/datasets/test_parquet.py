@@ -170,3 +170,14 @@ def test_true_cifar10(cifar_data):
     assert np.bincount(test.labels).tolist() == [1000] * 10
     assert test.notes == ()
     assert test.images.mean() == pytest.approx(121.53, abs=0.01)
+
+
+def test_pictures_can_be_had_undecoded(tmp_path):
+    pictures = [*blobs(20)[:19], b"no picture"]
+    path = write(tmp_path / "all.parquet", pictures, [0, 1] * 10)
+    source = find(path)
+    encoded = [item for split in ("train", "test") for item in source.encoded(split)]
+    assert len(list(source.encoded("test"))) == 2
+    # An unreadable one is among them.
+    assert sorted(content for _, _, content in encoded) == sorted(pictures)
+    assert all(label == int(name.rpartition(":")[2]) % 2 for name, label, _ in encoded)

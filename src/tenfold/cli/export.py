@@ -26,6 +26,9 @@ class Options:
     precision: Literal["float32", "int8"] = "float32"
     """`int8`: convolutions in 8-bit integers, with ranges from 512 training pictures. Faster on processors
     with instructions for it; kept if 97 % of the validation pictures get the class that float32 gives."""
+    max_error: str | None = None
+    """Another output, `sure`, says which answers to give so that at most this share of them is wrong, such
+    as 2%, by the run's validation pictures."""
     output: Path | None = None
     """File to write, instead of one in the run's exports/."""
 
@@ -33,7 +36,7 @@ class Options:
 def run(options: Options) -> int:
     """Writes the file and prints its path."""
     backends.choose()
-    from tenfold import exporting, runs
+    from tenfold import config, exporting, runs
 
     opened = runs.open_run(options.run)
     with faults.logged(opened.path):
@@ -42,6 +45,7 @@ def run(options: Options) -> int:
             options.format,
             views=options.views,
             precision=options.precision,
+            max_error=None if options.max_error is None else config.share(options.max_error),
             path=options.output,
         )
         print(path)

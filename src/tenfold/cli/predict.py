@@ -18,6 +18,7 @@ from tenfold.cli.progress import percent, tables
 from tenfold.errors import DataError, ResourceError, UsageError
 
 if TYPE_CHECKING:
+    from tenfold.abstention import Threshold
     from tenfold.prediction import Prediction
 
 
@@ -31,12 +32,15 @@ class Options:
     """Files, folders and patterns such as 'photos/*.jpg'."""
     topk: int = 3
     """How many classes to list for each picture."""
+    max_error: str | None = None
+    """Withhold answers (`not sure`) so that at most this share of those given is wrong, such as 2%, by the
+    run's validation pictures; and those to pictures unlike all that the run was trained on."""
     views: Literal["none", "flip", "shift"] = "none"
     """Answer with the mean of several views of each picture: mirrored, or mirrored and moved by a pixel."""
     engine: backends.EngineName = "auto"
     """What computes the answers. `auto`: the fastest one installed; Keras where --backend is given."""
     precision: Literal["auto", "float32", "int8"] = "auto"
-    """`auto` takes bfloat16 where that is faster and probabilities stay within about 0.02 of float32.
+    """`auto` takes bfloat16 where that is faster and probabilities stay within about 0.04 of float32.
     `int8` may be faster still and names up to a few pictures in a hundred otherwise."""
     format: Literal["table", "json", "jsonl", "csv"] = "table"
     """`json` and `jsonl` are the same: one JSON object a line, one line a picture."""
@@ -51,7 +55,7 @@ def run(options: Options) -> int:
     if not options.sources:
         raise UsageError("Nothing to predict. Expected pictures too: tenfold predict RUN cat.jpg photos/")
     backends.choose(options.backend)
-    from tenfold import runs
+    from tenfold import config, runs
     from tenfold.prediction import Failure, Predictor
 
     opened = runs.open_run(options.run)
@@ -68,10 +72,20 @@ def run(options: Options) -> int:
 
     with faults.logged(opened.path):
         engine = backends.engine(options.engine, options.backend)
-        predictor = Predictor(opened, engine=engine, precision=options.precision)
+        wanted = None if options.max_error is None else config.share(options.max_error)
+        predictor = Predictor(opened, engine=engine, precision=options.precision, max_error=wanted)
+        if predictor.threshold is not None:
+            faults.say(_told(predictor.threshold))
         with _target(options.output) as file:
             write(good(), options.format, file)
     return DataError.exit_code if failed else 0
+
+
+def _told(chosen: "Threshold") -> str:
+    return (
+        f"Not sure below {percent(chosen.confidence)} confidence: of the {chosen.pictures:,} validation "
+        f"pictures {percent(chosen.coverage)} got an answer, and {percent(chosen.error)} of those were wrong."
+    )
 
 
 @contextlib.contextmanager
@@ -107,9 +121,10 @@ def write(predictions: Iterator["Prediction"], form: str, file: TextIO) -> None:
             if not number:
                 ranks = range(2, len(item.top) + 1)
                 more = [f"{what}_{rank}" for rank in ranks for what in ("label", "probability")]
-                file.write(_row(["path", "label", "confidence", *more]))
+                file.write(_row(["path", "label", "confidence", "doubt", "familiarity", *more]))
             rest = [value for name, share in item.top[1:] for value in (name, f"{share:.6f}")]
-            file.write(_row([str(item.path), item.label, f"{item.confidence:.6f}", *rest]))
+            known = "" if item.familiarity is None else f"{item.familiarity:.4f}"
+            file.write(_row([str(item.path), item.label, f"{item.confidence:.6f}", item.doubt, known, *rest]))
     else:
         for item in predictions:
             file.write(json.dumps(_object(item), ensure_ascii=False) + "\n")
@@ -123,7 +138,13 @@ def _row(cells: list[str]) -> str:
 
 def _object(item: "Prediction") -> dict[str, object]:
     top = [{"label": name, "probability": round(share, 6)} for name, share in item.top]
-    return {"path": str(item.path), "label": item.label, "confidence": round(item.confidence, 6), "top": top}
+    more: dict[str, object] = {}
+    if item.familiarity is not None:
+        more["familiarity"] = round(item.familiarity, 4)
+    if item.doubt:
+        more["doubt"] = item.doubt
+    confidence = round(item.confidence, 6)
+    return {"path": str(item.path), "label": item.label, "confidence": confidence, **more, "top": top}
 
 
 def show(predictions: Iterable["Prediction"], file: TextIO | None = None) -> None:
@@ -135,7 +156,9 @@ def show(predictions: Iterable["Prediction"], file: TextIO | None = None) -> Non
     table.columns[0].overflow = "fold"
     table.columns[2].justify = "right"
     for item in predictions:
-        then = ", ".join(f"{name} {percent(share)}" for name, share in item.top[1:])
+        shown = item.top if item.doubt else item.top[1:]
+        then = ", ".join(f"{name} {percent(share)}" for name, share in shown)
+        then += f" ({item.doubt})" if item.doubt else ""
         table.add_row(Text(str(item.path)), Text(item.label), percent(item.confidence), Text(then))
     if table.row_count:
         tables(file).print(table)

@@ -10,12 +10,12 @@ from pathlib import Path
 
 from tenfold.config import Config
 from tenfold.datasets import catalogue, cifar, folder, npz, parquet
-from tenfold.datasets.dataset import Dataset, Source, Split
+from tenfold.datasets.dataset import Dataset, Source, Split, joined
 from tenfold.datasets.download import Progress
 from tenfold.errors import DataError, UsageError, unknown
 from tenfold.images import Fit
 
-__all__ = ["Dataset", "Progress", "Source", "Split", "find", "load"]
+__all__ = ["Dataset", "Progress", "Source", "Split", "find", "joined", "load"]
 
 
 def find(
@@ -24,6 +24,7 @@ def find(
     image_size: int | None = None,
     fit: Fit = "pad",
     progress: Progress | None = None,
+    strict: bool = True,
 ) -> Source:
     """What `source` is and which splits it has; no picture is read.
 
@@ -32,6 +33,8 @@ def find(
         image_size: side in pixels, 8 to 256; default: the training pictures' own where all share one.
         fit: how pictures that are not square become so.
         progress: told about a download, should one be needed.
+        strict: False also takes a folder of which validation or test has classes that train lacks; they
+            come behind the others. `doctor` names them so.
 
     Raises:
         UsageError: a name that does not exist, or settings out of range.
@@ -50,7 +53,7 @@ def find(
     if not path.exists():
         raise _not_there(str(source))
     if path.is_dir():
-        return _find_in_folder(path, image_size, fit)
+        return _find_in_folder(path, image_size, fit, strict)
     return _find_in_file(path, image_size, fit)
 
 
@@ -86,12 +89,12 @@ def load(
     return dataclasses.replace(data, notes=found.notes + data.notes)
 
 
-def _find_in_folder(path: Path, image_size: int | None, fit: Fit) -> Source:
+def _find_in_folder(path: Path, image_size: int | None, fit: Fit, strict: bool) -> Source:
     if cifar.home(path):
         return cifar.find(path, image_size, fit)
     if parquet.shards(path):
         return parquet.find(path, image_size, fit)
-    return folder.find(path, image_size, fit)
+    return folder.find(path, image_size, fit, strict)
 
 
 def _find_in_file(path: Path, image_size: int | None, fit: Fit) -> Source:

@@ -1,12 +1,16 @@
 """What every reader returns: a Source that knows its splits, and a Dataset that holds one of them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
 Split = Literal["train", "validation", "test"]
+
+Encoded = tuple[str, int, Path | bytes]
+"""A picture as its source keeps it: id, label, and the file or the bytes of one."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,19 @@ class Dataset:
         return Dataset(self.images[index], self.labels[index], self.class_names, ids, self.notes)
 
 
+def joined(parts: Sequence[Dataset]) -> Dataset:
+    """Splits of one source as one, in their order; at least one."""
+    if len(parts) == 1:
+        return parts[0]
+    return Dataset(
+        np.concatenate([part.images for part in parts]),
+        np.concatenate([part.labels for part in parts]),
+        parts[0].class_names,
+        tuple(name for part in parts for name in part.ids),
+        tuple(note for part in parts for note in part.notes),
+    )
+
+
 @dataclass(frozen=True)
 class Source:
     """Where pictures come from. Finding one reads no picture; `read(split)` reads that split and no other.
@@ -48,6 +65,9 @@ class Source:
             pictures apart, its reader holds some out, the same ones at every call.
         read: loads one split.
         notes: plain sentences about what was noticed on finding it.
+        encoded: the pictures of one split undecoded, unreadable ones among them; None where the source
+            keeps pixels.
+        held_out: whether the test split is one that the reader held out.
     """
 
     kind: str
@@ -56,3 +76,5 @@ class Source:
     splits: tuple[Split, ...]
     read: Callable[[Split], Dataset] = field(repr=False)
     notes: tuple[str, ...] = ()
+    encoded: Callable[[Split], Iterable[Encoded]] | None = field(default=None, repr=False)
+    held_out: bool = False

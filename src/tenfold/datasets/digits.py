@@ -30,4 +30,4 @@ def find(image_size: int | None = None, fit: Fit = "pad") -> Source:
         images = resize_all(np.repeat(grey[..., np.newaxis], 3, axis=-1), shape)
         return Dataset(images, labels[rows], class_names, tuple(f"digit-{row:04d}" for row in rows))
 
-    return Source("digits", "digits", class_names, ("train", "test"), read)
+    return Source("digits", "digits", class_names, ("train", "test"), read, held_out=True)

@@ -2,12 +2,13 @@
 
 import os
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from tenfold.datasets.dataset import Dataset, Source, Split
+from tenfold.datasets.dataset import Dataset, Encoded, Source, Split
 from tenfold.datasets.holdout import hold_out, note
 from tenfold.datasets.pictures import Shape, choose_shape, gather, sizes_of
 from tenfold.errors import DataError
@@ -39,15 +40,17 @@ class _Pictures:
         return _Pictures(tuple(self.paths[i] for i in index), self.labels[index])
 
 
-def find(folder: Path, image_size: int | None = None, fit: Fit = "pad") -> Source:
+def find(folder: Path, image_size: int | None = None, fit: Fit = "pad", strict: bool = True) -> Source:
     """The source in `folder`.
 
     Classes are the folder names of the training split in alphabetical order, and other splits are
     matched to them by name. Hidden files and folders do not count. Where there is no test folder, a
-    tenth of the training pictures is held out by path.
+    tenth of the training pictures is held out by path. Where not `strict`, classes that only validation or
+    test has come behind those of the training split.
 
     Raises:
-        DataError: no class folders, fewer than two classes, or a class that only validation or test has.
+        DataError: no class folders, fewer than two classes, or, where `strict`, a class that only validation
+            or test has.
     """
     ignored: Counter[str] = Counter()
     notes: list[str] = []
@@ -62,13 +65,15 @@ def find(folder: Path, image_size: int | None = None, fit: Fit = "pad") -> Sourc
     if empty:
         notes.append(f"Ignored class folders without pictures: {', '.join(empty)}.")
     class_names = tuple(name for name, paths in listed["train"].items() if paths)
-    _check_classes(folder, class_names, listed)
+    strange = _check_classes(folder, class_names, listed, strict)
+    class_names += tuple(sorted(strange))
     splits = {split: _pictures(classes, class_names) for split, classes in listed.items()}
     if ignored:
         kinds = ", ".join(f"{count} {suffix}" for suffix, count in ignored.most_common(5))
         hint = " Save HEIC pictures as JPEG first." if {".heic", ".heif"} & ignored.keys() else ""
         notes.append(f"Ignored {ignored.total():,} files that are no pictures of a class: {kinds}.{hint}")
-    if "test" not in splits:
+    held_out = "test" not in splits
+    if held_out:
         everything = splits["train"]
         train, test = hold_out(everything.labels, class_names, str(folder))
         splits |= {"train": everything.rows(train), "test": everything.rows(test)}
@@ -84,10 +89,13 @@ def find(folder: Path, image_size: int | None = None, fit: Fit = "pad") -> Sourc
         files = (folder / path for path in pictures.paths)
         return gather(files, pictures.labels, pictures.paths, class_names, split, shapes[0])
 
+    def encoded(split: Split) -> Iterator[Encoded]:
+        for path, label in zip(splits[split].paths, splits[split].labels, strict=True):
+            yield path, int(label), folder / path
+
     order: tuple[Split, ...] = ("train", "validation", "test")
-    return Source(
-        "folder", str(folder), class_names, tuple(s for s in order if s in splits), read, tuple(notes)
-    )
+    there = tuple(split for split in order if split in splits)
+    return Source("folder", str(folder), class_names, there, read, tuple(notes), encoded, held_out)
 
 
 def _split_folders(folder: Path, notes: list[str]) -> dict[Split, Path]:
@@ -155,21 +163,25 @@ def _refuse(error: OSError) -> None:
 
 
 def _check_classes(
-    folder: Path, class_names: tuple[str, ...], listed: dict[Split, dict[str, list[str]]]
-) -> None:
+    folder: Path, class_names: tuple[str, ...], listed: dict[Split, dict[str, list[str]]], strict: bool
+) -> set[str]:
+    """The classes that train lacks; an error where there are any and it is `strict`."""
     if not class_names:
         raise DataError(f"{folder} holds no class folders with pictures. {_EXPECTED}.")
     if len(class_names) == 1:
         raise DataError(
             f"{folder} has one class only: {class_names[0]}. {_EXPECTED}, for two classes or more."
         )
+    every: set[str] = set()
     for split, classes in listed.items():
         strange = [name for name, paths in classes.items() if paths and name not in class_names]
-        if strange and split != "train":
+        every |= set(strange)
+        if strange and strict:
             raise DataError(
                 f"{folder}: {split} has classes that train lacks: {', '.join(strange[:5])}. Expected names "
                 f"out of {', '.join(class_names[:10])}; rename the folders or add training pictures."
             )
+    return every
 
 
 def _pictures(classes: dict[str, list[str]], class_names: tuple[str, ...]) -> _Pictures:

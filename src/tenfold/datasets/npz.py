@@ -70,7 +70,7 @@ def find(path: Path, image_size: int | None = None, fit: Fit = "pad") -> Source:
 
     order: tuple[Split, ...] = ("train", "validation", "test")
     splits = tuple(split for split in order if split in pairs or split in held)
-    return Source("npz", str(path), class_names, splits, read, notes)
+    return Source("npz", str(path), class_names, splits, read, notes, held_out=bool(held))
 
 
 def _numbered(path: Path, labels: np.ndarray) -> tuple[str, ...]:

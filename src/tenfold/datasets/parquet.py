@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from tenfold.datasets import cache
-from tenfold.datasets.dataset import Dataset, Source, Split
+from tenfold.datasets.dataset import Dataset, Encoded, Source, Split
 from tenfold.datasets.folder import SPLIT_WORDS
 from tenfold.datasets.holdout import hold_out, note
 from tenfold.datasets.labels import check_labels, numbered
@@ -80,20 +80,31 @@ def find(
         held["train"], held["test"] = hold_out(labels, class_names, str(path))
         notes += (note(held["test"], len(labels)),)
 
+    def place(split: Split) -> tuple[list[Path], np.ndarray | None]:
+        return (files[split] if split in files else files["train"]), held.get(split)
+
+    def described(split: Split) -> tuple[np.ndarray, list[str]]:
+        own, rows = place(split)
+        values = labels if own is files["train"] else _matched_labels(own, columns, class_names)
+        names = _ids(own, columns)
+        return (values, names) if rows is None else (values[rows], [names[row] for row in rows])
+
+    def encoded(split: Split) -> Iterator[Encoded]:
+        own, rows = place(split)
+        values, names = described(split)
+        for name, label, content in zip(names, values, _pictures(own, columns, rows), strict=True):
+            yield name, int(label), content
+
     shapes: list[Shape] = []
 
     def read(split: Split) -> Dataset:
         if not shapes:
             sizes = sizes_of(_pictures(files["train"], columns, held.get("train")))
             shapes.append(choose_shape(sizes, image_size, fit))
-        own = files[split] if split in files else files["train"]
-        rows = held.get(split)
+        own, rows = place(split)
 
         def decode() -> Dataset:
-            values = labels if own is files["train"] else _matched_labels(own, columns, class_names)
-            names = _ids(own, columns)
-            if rows is not None:
-                values, names = values[rows], [names[row] for row in rows]
+            values, names = described(split)
             return gather(_pictures(own, columns, rows), values, names, class_names, split, shapes[0])
 
         # Training pictures are read again and again; test pictures have one door, and no copies elsewhere.
@@ -101,7 +112,7 @@ def find(
 
     order: tuple[Split, ...] = ("train", "validation", "test")
     splits = tuple(split for split in order if split in files or split in held)
-    return Source("parquet", str(path), class_names, splits, read, notes)
+    return Source("parquet", str(path), class_names, splits, read, notes, encoded, bool(held))
 
 
 def _tables(files: Sequence[Path], columns: Sequence[str]) -> Iterator[tuple[Path, Any]]:

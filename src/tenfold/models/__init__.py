@@ -16,6 +16,7 @@ import numpy as np
 from keras.src.utils import module_utils  # no public name; see spare_tensorflow
 
 from tenfold import layers
+from tenfold.calibration import PLAIN, Calibrator
 from tenfold.errors import DataError, UsageError, unknown
 from tenfold.models import augmented, batchnorm, compact, fast, plain, tiny
 
@@ -98,17 +99,49 @@ def returns_logits(model: keras.Model) -> bool:
     return getattr(model.layers[-1], "activation", None) is not keras.activations.softmax
 
 
-def predict_fn(model: keras.Model, batch_size: int = 512) -> Callable[[np.ndarray], np.ndarray]:
+def predict_fn(
+    model: keras.Model, batch_size: int = 512, *, calibrator: Calibrator = PLAIN
+) -> Callable[[np.ndarray], np.ndarray]:
     """The model as a function from uint8 (n, h, w, 3) to float32 probabilities (n, classes)."""
 
     def predict(images: np.ndarray) -> np.ndarray:
-        outputs = np.asarray(model.predict(images, batch_size=batch_size, verbose=0), np.float32)
-        if not returns_logits(model):
-            return outputs
-        powers = np.exp(outputs - outputs.max(axis=1, keepdims=True))
-        return powers / powers.sum(axis=1, keepdims=True)
+        return calibrator(_probabilities(model, model.predict(images, batch_size=batch_size, verbose=0)))
 
     return predict
+
+
+def head(model: keras.Model) -> keras.Layer | None:
+    """The last dense layer, whose input is what a model has made of a picture; None where there is none."""
+    dense = [layer for layer in model.layers if isinstance(layer, keras.layers.Dense)]
+    return dense[-1] if dense else None
+
+
+def observe_fn(
+    model: keras.Model, batch_size: int = 512
+) -> Callable[[np.ndarray], tuple[np.ndarray, np.ndarray | None]]:
+    """As `predict_fn`, with the features that the head takes beside the probabilities, in one pass.
+
+    Features are float32 (n, features), and None for a model without a head.
+    """
+    last = head(model)
+    if last is None:
+        predict = predict_fn(model, batch_size)
+        return lambda images: (predict(images), None)
+    both = keras.Model(model.inputs, [last.input, model.outputs[0]])
+
+    def observe(images: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+        features, outputs = both.predict(images, batch_size=batch_size, verbose=0)
+        return _probabilities(model, outputs), np.asarray(features, np.float32)
+
+    return observe
+
+
+def _probabilities(model: keras.Model, outputs: Any) -> np.ndarray:
+    outputs = np.asarray(outputs, np.float32)
+    if not returns_logits(model):
+        return outputs
+    powers = np.exp(outputs - outputs.max(axis=1, keepdims=True))
+    return powers / powers.sum(axis=1, keepdims=True)
 
 
 def twin(
@@ -159,6 +192,24 @@ def load(path: Path) -> keras.Model:
         return keras.models.load_model(path, compile=False, safe_mode=True)
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise DataError(f"{path} cannot be opened as a Keras model: {str(error).splitlines()[0]}") from error
+
+
+def load_fast(path: Path, name: str, options: Mapping[str, Any] | None = None) -> keras.Model:
+    """Opens a saved model of the architecture `name` in the layout that computes fastest here.
+
+    The file holds the portable form. Where this version builds the architecture otherwise than the one that
+    saved it, the portable form is what comes.
+
+    Raises:
+        DataError: as `load`.
+    """
+    model, layout = load(path), layers.training_format()
+    if layout == "channels_last":
+        return model
+    try:
+        return twin(model, name, data_format=layout, options=options)
+    except (UsageError, ValueError):
+        return model
 
 
 def flops(model: keras.Model) -> int:
