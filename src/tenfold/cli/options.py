@@ -145,7 +145,8 @@ def _table(kind: type) -> dict[str, _Option]:
         elif tyro.conf.Positional not in marks:
             many = typing.get_origin(bare) in (tuple, dict) and tyro.conf.UseAppendAction not in marks
             takes: Any = "nothing" if bare is bool else "many" if many else "one"
-            table[f"--{name.replace('_', '-')}"] = _Option(takes)
+            # `class_`: a word that Python keeps for itself.
+            table[f"--{name.rstrip('_').replace('_', '-')}"] = _Option(takes)
     return table
 
 

@@ -53,7 +53,7 @@ def curves(
     """
     from matplotlib.ticker import MaxNLocator
 
-    axes = _axes(figure := _figure(4.2, 2.9, theme), theme)
+    axes = framed(figure := blank(4.2, 2.9, theme), theme)
     scale = 100 if metric == "accuracy" else 1
     series = ((metric, "training", theme.blue, "-"), (f"val_{metric}", "validation", theme.orange, "--"))
     for column, label, colour, dash in series:
@@ -91,7 +91,7 @@ def confusion(matrix: np.ndarray, class_names: Sequence[str], *, theme: Theme = 
     matrix = np.asarray(matrix)
     count = len(matrix)
     side = min(9.0, 2.4 + 0.42 * count)
-    axes = _axes(figure := _figure(side + 0.6, side, theme), theme)
+    axes = framed(figure := blank(side + 0.6, side, theme), theme)
     colours = np.where(np.eye(count, dtype=bool)[..., None], to_rgb(theme.blue), to_rgb(theme.orange))
     axes.imshow(np.concatenate([colours, opacity(matrix)[..., None]], axis=-1), interpolation="nearest")
     names = [short(name) for name in class_names]
@@ -130,7 +130,7 @@ def class_bars(report: Mapping[str, Any], class_names: Sequence[str], *, theme: 
     """
     names = [name for name in class_names if isinstance(report.get(name), Mapping)]
     names = sorted(names, key=lambda name: report[name]["f1-score"])[:MOST_CLASSES]
-    axes = _axes(figure := _figure(4.2, 1.0 + 0.35 * len(names), theme), theme)
+    axes = framed(figure := blank(4.2, 1.0 + 0.35 * len(names), theme), theme)
     rows = np.arange(len(names))
     series = (("precision", theme.blue), ("recall", theme.orange), ("f1-score", theme.green))
     for place, (key, colour) in enumerate(series):
@@ -163,7 +163,7 @@ def picture_grid(
     columns = min(columns, len(images))
     rows = -(-len(images) // columns)
     gap = 0.1 + 0.16 * (1 + max(caption.count("\n") for caption in captions))  # in sides of a picture
-    figure = _figure(1.2 * columns, 1.1 * (1 + gap) * rows, theme)
+    figure = blank(1.2 * columns, 1.1 * (1 + gap) * rows, theme)
     figure.set_layout_engine(None)
     axes = figure.add_axes((0, 0.01, 1, 0.98))
     for place, (image, caption) in enumerate(zip(images, captions, strict=True)):
@@ -212,7 +212,8 @@ def _save(figure: "Figure", **options: Any) -> bytes:
     return buffer.getvalue()
 
 
-def _figure(width: float, height: float, theme: Theme) -> "Figure":
+def blank(width: float, height: float, theme: Theme) -> "Figure":
+    """An empty figure of a size in inches."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -221,8 +222,9 @@ def _figure(width: float, height: float, theme: Theme) -> "Figure":
     return figure
 
 
-def _axes(figure: "Figure", theme: Theme) -> "Axes":
-    axes = figure.add_subplot(facecolor="none")
+def framed(figure: "Figure", theme: Theme, place: tuple[int, int, int] = (1, 1, 1)) -> "Axes":
+    """Axes with two sides, at a place among rows and columns."""
+    axes = figure.add_subplot(*place, facecolor="none")
     axes.tick_params(colors=theme.muted, labelcolor=theme.ink, labelsize=9)
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(theme.grid)
