@@ -134,3 +134,17 @@ def test_the_less_time_the_smaller():
     sizes = [models.fast.fitting(passes * 0.68e9 * 50_000, epoch) for passes in (1, 5, 20)]
     parameters = [models.build("fast", SHAPE, 10, options=size).count_params() for size in sizes]
     assert parameters == sorted(set(parameters))
+
+
+def test_the_parts_of_batchnorm_can_be_switched_one_by_one():
+    whole, bare, even = (
+        models.build("batchnorm", SHAPE, 10, options=options)
+        for options in ({}, {"norm": False}, {"growth": 1, "width": 16})
+    )
+    assert whole.count_params() == 1_455_626
+
+    def kinds(model):
+        return [type(layer).__name__ for layer in model.layers]
+
+    assert [kind for kind in kinds(whole) if kind != "BatchNormalization"] == kinds(bare)
+    assert [layer.filters for layer in even.layers if isinstance(layer, keras.layers.Conv2D)] == [16] * 3

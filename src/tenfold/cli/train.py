@@ -46,6 +46,9 @@ class Options:
     """Folder that holds all runs."""
     exist_ok: bool = False
     """Empty and reuse the run folder if it exists, instead of taking a new number."""
+    seeds: int = 1
+    """Train this many runs, NAME-s0, NAME-s1 and so on, with seeds from --seed on, and give mean and
+    deviation; each has all of --time. The same command again goes on where it was stopped."""
     dry_run: bool = False
     """Print the resolved settings, size and expected time, and stop."""
     quiet: bool = False
@@ -78,17 +81,35 @@ def resolve(options: Options) -> Config:
 def run(options: Options) -> int:
     """Trains, evaluates on the validation split and writes the report."""
     config = resolve(options)
+    if options.seeds < 1:
+        raise UsageError(f"seeds must be 1 or more. Received: seeds={options.seeds}")
     backends.choose(config.backend)
     backends.load()
     if options.dry_run:
         return _dry_run(config, options)
     style: Style = "json" if options.json else "quiet" if options.quiet else "human"
-    train(config, options.runs, options.name, options.exist_ok, style)
+    if options.seeds == 1:
+        train(config, options.runs, options.name, options.exist_ok, style)
+    else:
+        from tenfold.cli import seeds
+
+        series = seeds.Series(config, options.seeds, options.runs, options.name or config.recipe)
+        seeds.train_all(series, options.exist_ok, style)
     return 0
 
 
-def train(config: Config, runs: Path, name: str | None, exist_ok: bool, style: Style) -> "Run":
-    """What `tenfold train` does after its options are read: train, evaluate, report, say what comes next."""
+def train(
+    config: Config,
+    runs: Path,
+    name: str | None,
+    exist_ok: bool,
+    style: Style,
+    started: float | None = None,
+) -> "Run":
+    """What `tenfold train` does after its options are read: train, evaluate, report, say what comes next.
+
+    The clock of --time starts with the process, or at `started`, in terms of `time.perf_counter`.
+    """
     with Progress(style, config.monitor) as progress:
         from tenfold import training
 
@@ -99,7 +120,7 @@ def train(config: Config, runs: Path, name: str | None, exist_ok: bool, style: S
             exist_ok=exist_ok,
             command=command.line(),
             listen=progress,
-            started=machine.process_start(),
+            started=machine.process_start() if started is None else started,
             ending=ending(),
         )
     with faults.logged(made.path):
@@ -145,10 +166,12 @@ def _dry_run(config: Config, options: Options) -> int:
 
     plan = resolved(config, started=machine.process_start(), ending=ending())
     if options.json:
-        emit("plan", **_facts(plan))
+        emit("plan", **_facts(plan), seeds=options.seeds)
         return 0
     print(to_yaml(plan.config))
     names = [*plan.class_names[:20], *(["..."] if len(plan.class_names) > 20 else [])]
+    whole = duration(options.seeds * plan.seconds)
+    several = f" for each of {options.seeds} seeds, {whole} in all" if options.seeds > 1 else ""
     for name, value in {
         "data": f"{plan.source.location} ({plan.source.kind})",
         "pictures": ", ".join(f"{count:,} {split}" for split, count in plan.counts.items()),
@@ -159,7 +182,7 @@ def _dry_run(config: Config, options: Options) -> int:
         "precision": f"{plan.precision} ({plan.precision_reason})",
         "speed": f"{plan.images_per_second:,.0f} images/s, probed",
         "epochs": f"{plan.epochs:.4g}, {plan.steps:,} steps",
-        "expected time": duration(plan.seconds),
+        "expected time": duration(plan.seconds) + several,
         "expected memory": f"{plan.memory_bytes / 2**30:.1f} GiB",
     }.items():
         print(f"{name + ':':<17}{value}")

@@ -11,16 +11,20 @@ def batchnorm(
     *,
     data_format: layers.DataFormat = "channels_last",
     width: int = 64,
+    growth: float = 2,
     dropout: float = 0.5,
+    norm: bool = True,
 ) -> keras.Model:
     """(conv - batch norm - pool) three times, dense 256, dense 128, softmax: 1,455,626 parameters.
 
-    `width` is the filters of the first block and doubles with each; `dropout` follows each dense layer.
+    `width` is the filters of the first block, and each block has `growth` times those of the one before;
+    `dropout` follows each dense layer. Without `norm` the batch norm is left out, to see what it does.
     """
     inputs, x = layers.pictures(image_shape, data_format, scale=1 / 255, offset=0)
-    for filters in (width, 2 * width, 4 * width):
+    for filters in (width, round(width * growth), round(width * growth**2)):
         x = keras.layers.Conv2D(filters, 3, padding="same", activation="relu", data_format=data_format)(x)
-        x = layers.batch_normalization(data_format)(x)
+        if norm:
+            x = layers.batch_normalization(data_format)(x)
         x = keras.layers.MaxPooling2D(2, data_format=data_format)(x)
     x = keras.layers.Flatten(data_format=data_format)(x)
     x = keras.layers.Dense(256, activation="relu")(x)
