@@ -12,6 +12,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from rich.console import Console
 
@@ -358,7 +359,10 @@ class TestEvaluate:
         plain, averaged = (f"{100 * part['accuracy']:.1f} %" for part in (scores, scores["views"]))
         assert head.startswith(f"{plain} of 144 validation pictures right")
         assert f"by the mean of 6 views of each, {averaged} (" in head
-        assert loss == f"loss {scores['loss']:.4f}; by the mean of views {scores['views']['loss']:.4f}"
+        told = scores["calibration"]
+        sure = f"calibration error {100 * told['calibration_error']:.1f} %, Brier score {told['brier']:.4f}"
+        views = f"by the mean of views {scores['views']['loss']:.4f}"
+        assert loss == f"loss {scores['loss']:.4f}, {sure}; {views}"
 
     def test_class_table_has_the_numbers_of_scikit_learn(self, run):
         from tenfold.cli.evaluate import class_table
@@ -385,6 +389,28 @@ class TestPredict:
         assert item["top"][0] == {"label": item["label"], "probability": item["confidence"]}
         assert len(item["top"]) == 2
 
+    def test_what_is_unlike_all_digits_is_not_sure(self, run, picture, tmp_path, capsys):
+        from tenfold import images
+
+        noise = np.random.default_rng(0).integers(0, 256, (8, 8, 3), np.uint8)
+        (tmp_path / "noise.png").write_bytes(images.encode_png(noise))
+        words = ["predict", str(run), str(picture), str(tmp_path / "noise.png"), "--max-error", "5%"]
+        assert cli.main([*words, "--format", "json"]) == 0
+        shown = capsys.readouterr()
+        given, withheld = map(json.loads, shown.out.splitlines())
+        assert "Not sure below" in one_line(shown.err)
+        assert "doubt" not in given
+        assert withheld["label"] == "not sure"
+        assert withheld["doubt"]
+        assert withheld["familiarity"] < given["familiarity"]
+        assert cli.main(words) == 0
+        assert f"({withheld['doubt']})" in capsys.readouterr().out
+
+    @pytest.mark.parametrize("wrong", ["200%", "two", "0", "-1%"])
+    def test_no_share_is_told(self, wrong, run, picture, capsys):
+        assert cli.main(["predict", str(run), str(picture), f"--max-error={wrong}"]) == 2
+        assert wrong.strip("%") in one_line(capsys.readouterr().err)
+
     def test_views_change_the_probabilities(self, run, picture, capsys):
         told = []
         for name in ("none", "flip"):
@@ -399,7 +425,8 @@ class TestPredict:
     def test_csv(self, run, picture, capsys):
         assert cli.main(["predict", str(run), str(picture), "--format", "csv", "topk=2"]) == 0
         (row,) = csv.DictReader(io.StringIO(capsys.readouterr().out))
-        assert row.keys() == {"path", "label", "confidence", "label_2", "probability_2"}
+        more = {"doubt", "familiarity"}
+        assert row.keys() == {"path", "label", "confidence", "label_2", "probability_2", *more}
         assert float(row["confidence"]) >= float(row["probability_2"])
 
     def test_into_a_file(self, run, picture, tmp_path, capsys):

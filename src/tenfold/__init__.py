@@ -31,6 +31,9 @@ _HOMES = {
     "Evaluation": "tenfold.evaluation",
     "Predictor": "tenfold.prediction",
     "Prediction": "tenfold.prediction",
+    "compare": "tenfold.comparison",
+    "Explainer": "tenfold.explanation",
+    "heat_maps": "tenfold.explanation",
     "TenfoldError": "tenfold.errors",
 }
 

@@ -1,5 +1,6 @@
 """The report: one safe, whole page that says what the run's files say, and what they lack."""
 
+import dataclasses
 import html.parser
 import io
 import itertools
@@ -10,9 +11,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from digits_run import build, digits
+from tenfold import abstention, calibration
+from tenfold.baselines import baselines
 from tenfold.config import Config
+from tenfold.evaluation import evaluate, wilson
 from tenfold.reporting import plots, report
 from tenfold.reporting.views import duration, magnitude, settings
+from tenfold.robustness import robustness
 
 VOID = {"meta", "img", "source", "br", "wbr", "link", "input", "hr"}
 
@@ -99,7 +105,11 @@ def test_numbers_are_those_of_the_score_file(digits_run, page, split):
     ) in text
     for name in scores["class_names"]:
         row = scores["report"][name]
-        numbers = f"{row['precision']:.3f} {row['recall']:.3f} {row['f1-score']:.3f} {row['support']:.0f}"
+        low, high = wilson(round(row["recall"] * row["support"]), int(row["support"]))
+        numbers = (
+            f"{row['precision']:.3f} {row['recall']:.3f} {low:.3f}\u2013{high:.3f} {row['f1-score']:.3f} "
+            f"{row['support']:.0f}"
+        )
         assert f"{name} {numbers}" in text
     for i, row in enumerate(scores["confusion"]):
         assert f"{scores['class_names'][i]} {' '.join(map(str, row))}" in text
@@ -171,8 +181,8 @@ def decode(source):
 
 def test_plots_are_written_as_png_files(digits_run, page):
     names = {path.name for path in (digits_run.path / "plots").iterdir()}
-    split_plots = {f"{kind}-{split}.png" for kind in ("classes", "confusion", "wrong", "right")
-                   for split in ("validation", "test")}  # fmt: skip
+    kinds = ("classes", "confusion", "wrong", "right", "reliability", "coverage")
+    split_plots = {f"{kind}-{split}.png" for kind in kinds for split in ("validation", "test")}
     assert names == {"accuracy.png", "loss.png", "samples.png", *split_plots}
     for name in names:
         with Image.open(digits_run.path / "plots" / name) as picture:
@@ -312,3 +322,70 @@ def test_duration_in_words(seconds, words):
 @pytest.mark.parametrize(("number", "words"), [(0, "0"), (999, "999"), (73098, "73.1 k"), (4.56e8, "456 M")])
 def test_magnitude_in_words(number, words):
     assert magnitude(number) == words
+
+
+@pytest.fixture(scope="module")
+def closer(tmp_path_factory):
+    run = build(tmp_path_factory.mktemp("closer"), test=True)
+    data = digits()
+    found = evaluate(data.predict, data.validation)
+    threshold = abstention.threshold(found.probabilities, found.labels, 0.05)
+    told = abstention.answered(found.probabilities, found.labels, threshold)
+    found = dataclasses.replace(found, answered=told)
+    run.save_evaluation("validation", found.to_dict(), found.predictions(), data.validation.images)
+    fitted = calibration.fit(found.probabilities, found.labels)
+    run.write("calibration.json", {**fitted.to_dict(), "familiarity": None})
+    sturdy = robustness(data.predict, data.validation, limit=60, severities=(1, 3, 5))
+    run.write("robustness.json", {"split": "validation", **sturdy.to_dict()})
+    listed = [one.to_dict() for one in baselines(data.train, data.validation)]
+    run.write("baselines.json", {"split": "validation", "baselines": listed})
+    wrong = np.flatnonzero(found.predicted != found.labels)[:5]
+    maps = np.zeros((5, 8, 8), np.uint8)
+    maps[:, 2, 3] = 255
+    run.save_gallery("heat-validation", maps, wrong)
+    return run, report(run).read_text(encoding="utf-8")
+
+
+class TestCloser:
+    """How sure, what it bears, what it has to beat; each shown where the run folder has it."""
+
+    def test_how_sure_it_is(self, closer):
+        run, page = closer
+        text = Reader(page).text.replace("\u00a0", " ")
+        told, before = run.scores("validation")["calibration"], run.calibration["before"]
+        assert f"over all answers: {100 * told['calibration_error']:.1f} %" in text
+        assert f"it was {100 * before['calibration_error']:.1f} % before" in text
+        answered = run.scores("validation")["answered"]
+        assert f"{100 * answered['coverage']:.1f} % of these pictures get an answer" in text
+        assert "With --max-error 5%" in text
+
+    def test_what_it_bears(self, closer):
+        run, page = closer
+        text = Reader(page).text.replace("\u00a0", " ")
+        told = json.loads((run.path / "robustness.json").read_text())
+        assert f"{100 * told['mean']:.1f} % in the mean over {len(told['corruptions'])} corruptions" in text
+        for name, row in told["corruptions"].items():
+            cells = " ".join(f"{100 * share:.1f}" for share in (*row["accuracy"], row["mean"]))
+            assert f"{name.replace('_', ' ')} {row['group']} {cells}" in text
+
+    def test_what_it_has_to_beat(self, closer):
+        run, page = closer
+        text = Reader(page).text.replace("\u00a0", " ")
+        for row in json.loads((run.path / "baselines.json").read_text())["baselines"]:
+            low, high = row["interval"]
+            shares = f"{100 * row['accuracy']:.1f} % {100 * low:.1f} % to {100 * high:.1f} %"
+            assert f"{row['name']} {row['note']} {shares}" in text
+        assert "this run" in text
+
+    def test_heat_maps_stand_beside_their_pictures(self, closer):
+        _, page = closer
+        heated = [a for a in Reader(page).attributes("img") if a.get("class") == "heat"]
+        assert len(heated) == 5
+        assert all(a["alt"].startswith("What spoke for ") for a in heated)
+        bright = decode(heated[0]["src"])[2, 3]
+        assert bright.max() > 150
+
+    def test_without_them_nothing_is_missed(self, make_run, unplotted):
+        text = Reader(report(make_run()).read_text(encoding="utf-8")).text
+        assert "What it bears" not in text
+        assert "What it has to beat" not in text

@@ -16,8 +16,8 @@ from tenfold.cli import command, faults
 
 VERBS = {
     "Start": ("demo", "train", "resume"),
-    "Use a run": ("evaluate", "predict", "report", "export"),
-    "Look around": ("recipes", "checks"),
+    "Use a run": ("evaluate", "compare", "predict", "explain", "report", "export"),
+    "Look around": ("doctor", "recipes", "checks"),
 }
 
 _EXAMPLES = """\

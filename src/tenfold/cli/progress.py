@@ -78,6 +78,11 @@ class Progress:
         else:
             self._show(self._state(event), f"epoch {event.epoch}/{event.epochs}", event.step, event.steps)
 
+    def count(self, title: str, done: int, total: int) -> None:
+        """How far something other than training has come."""
+        if self._style != "quiet":
+            self._show(f"{done} of {total}", title, done, total)
+
     def _show(self, state: str, title: str, done: int, total: int) -> None:
         """Where something stands that is not at its end: on the live line, or now and then on a line."""
         if self.console.is_interactive:

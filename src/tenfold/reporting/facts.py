@@ -15,7 +15,7 @@ from tenfold.config import Config
 from tenfold.errors import TenfoldError
 from tenfold.runs import Run
 
-SPLITS = ("test", "validation", "train")
+SPLITS = ("test", "outside", "validation", "train")
 _NEEDED = {"pictures", "loss", "accuracy", "accuracy_interval", "interval_level"}
 _NEEDED |= {"report", "confusion", "class_names"}
 
@@ -34,6 +34,7 @@ class Facts:
         events: one mapping an event, oldest first.
         looks: the ledger, one mapping for each look at the test pictures.
         scores: split name to scores, test first; only splits that were evaluated.
+        calibration, robustness, baselines: the JSON files of these names; empty where missing.
     """
 
     name: str
@@ -48,6 +49,9 @@ class Facts:
     events: Sequence[Mapping[str, Any]]
     looks: Sequence[Mapping[str, Any]]
     scores: Mapping[str, Mapping[str, Any]]
+    calibration: Mapping[str, Any]
+    robustness: Mapping[str, Any]
+    baselines: Mapping[str, Any]
 
     @property
     def class_names(self) -> list[str]:
@@ -119,6 +123,9 @@ def read(run: Run) -> Facts:
         history=_or([], getattr, run, "history"),
         events=_or([], _json_lines, run.path / "events.jsonl"),
         looks=_or([], _json_lines, run.path / "ledger.jsonl"),
+        calibration=_or({}, _json, run.path / "calibration.json"),
+        robustness=_or({}, _json, run.path / "robustness.json"),
+        baselines=_or({}, _json, run.path / "baselines.json"),
         scores={split: found for split, found in scores.items() if found and found.keys() >= _NEEDED},
     )
 
@@ -128,6 +135,10 @@ def _or(otherwise: Any, read: Callable[..., Any], *arguments: Any) -> Any:
         return read(*arguments)
     except (TenfoldError, OSError, ValueError, KeyError, TypeError):
         return otherwise
+
+
+def _json(path: Path) -> dict[str, Any]:
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def _json_lines(path: Path) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 import tenfold
-from tenfold.reporting import alarms, facts, plots, views
+from tenfold.reporting import alarms, charts, closer, facts, plots, views
 from tenfold.reporting.pictures import data_uri, thumbnail
 from tenfold.runs import Run
 
@@ -49,7 +49,8 @@ def report(run: Run) -> Path:
         alarms=alarms.find(known),
         splits=splits,
         samples=samples,
-        plots={**_curves(run, known), **_scores(run, splits)},
+        corruptions=closer.corruptions(known.robustness) if known.robustness else [],
+        plots={**_curves(run, known), **_scores(run, splits), **_closer(run, known, splits)},
         settings=views.settings(known.config) if known.config else [],
         most_bars=plots.MOST_CLASSES,
         version=tenfold.__version__,
@@ -79,6 +80,26 @@ def _scores(run: Run, splits: list[views.SplitView]) -> dict[str, dict[str, str]
             drawn[matrix] = _draw(run, matrix, confusion)
         else:  # the page sets a small matrix as a table with links
             run.write(f"plots/{matrix}.png", plots.png(confusion()))
+    return drawn
+
+
+def _closer(run: Run, known: facts.Facts, splits: list[views.SplitView]) -> dict[str, dict[str, str]]:
+    """How sure the model is of each split, and what it bears."""
+    drawn = {}
+    for split in splits:
+        if "calibration" not in split.scores:  # a run of before there was calibration
+            continue
+        before = (
+            known.calibration.get("before", {}).get("reliability") if split.name == "validation" else None
+        )
+        sure, given = f"reliability-{split.name}", f"coverage-{split.name}"
+        bins = split.scores["calibration"]["reliability"]
+        drawn[sure] = _draw(run, sure, partial(charts.reliability, bins, before))
+        chosen = split.scores.get("answered")
+        drawn[given] = _draw(run, given, partial(charts.coverage, split.scores["coverage"], chosen))
+    told = known.robustness
+    for name, curve in told.get("curves", {}).items():
+        drawn[name] = _draw(run, name, partial(charts.movement, name, curve, clean=told["accuracy"]))
     return drawn
 
 

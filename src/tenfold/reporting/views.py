@@ -11,11 +11,12 @@ import numpy as np
 
 from tenfold import evaluation
 from tenfold.config import Config
-from tenfold.reporting import plots
+from tenfold.reporting import heatmaps, plots
+from tenfold.reporting.closer import Offer, offers, recall_intervals
 from tenfold.reporting.pictures import spread, thumbnail
 from tenfold.runs import Run
 
-_MOST_MISTAKES = 96
+_FIRST_MISTAKES = 96  # that the page shows before anyone asks for a kind
 _MOST_RIGHT = 60
 _MOST_SAMPLES = 100
 _MOST_PAIRS = 10
@@ -23,18 +24,34 @@ _MOST_PAIRS = 10
 
 @dataclass(frozen=True)
 class Answer:
-    """One picture with what the model said; `confidence` in [0, 1], `true` and `predicted` are classes."""
+    """One picture with what the model said.
+
+    Attributes:
+        image: uint8 (h, w, 3).
+        id: its name.
+        true, predicted: classes.
+        confidence: in [0, 1].
+        heat: uint8 (h, w), what spoke for the predicted class; None where that was not asked for.
+        late: shown only when its kind of mistake is asked for.
+    """
 
     image: np.ndarray
     id: str
     true: int
     predicted: int
     confidence: float
+    heat: np.ndarray | None = None
+    late: bool = False
 
     @property
     def picture(self) -> str:
         """The picture as a data URI."""
         return thumbnail(self.image)
+
+    @property
+    def heated(self) -> str:
+        """The picture with its heat map, as a data URI."""
+        return "" if self.heat is None else thumbnail(heatmaps.overlay(self.image, self.heat / 255))
 
 
 @dataclass(frozen=True)
@@ -63,6 +80,8 @@ class SplitView:
         sentence: the headline.
         baseline: accuracy of always answering the commonest class.
         confusion: int (c, c), and `opacity`: how strongly to shade each cell.
+        recall: interval of each class's recall.
+        offers: what withholding unsure answers would give.
         pairs: every kind of mistake that happened, most frequent first.
         wrong, right: pictures kept of mistakes and of right answers.
     """
@@ -74,9 +93,16 @@ class SplitView:
     baseline: float
     confusion: np.ndarray
     opacity: np.ndarray
+    recall: list[tuple[float, float]]
+    offers: list[Offer]
     pairs: list[Pair]
     wrong: list[Answer]
     right: list[Answer]
+
+    @property
+    def first(self) -> int:
+        """Mistakes that are shown before anyone asks for a kind."""
+        return sum(not answer.late for answer in self.wrong)
 
     @property
     def commonest(self) -> list[Pair]:
@@ -98,7 +124,8 @@ def split_view(run: Run, name: str, scores: Mapping[str, Any]) -> SplitView:
     """The view of a split, from its scores and the pictures that were kept of it."""
     matrix = np.asarray(scores["confusion"], np.int64)
     answers = _answers(run, name)
-    wrong = [answer for answer in answers if answer.true != answer.predicted][:_MOST_MISTAKES]
+    wrong = [answer for answer in answers if answer.true != answer.predicted]
+    wrong = [dataclasses.replace(answer, late=n >= _FIRST_MISTAKES) for n, answer in enumerate(wrong)]
     right = [answer for answer in answers if answer.true == answer.predicted]
     return SplitView(
         name=name,
@@ -108,6 +135,8 @@ def split_view(run: Run, name: str, scores: Mapping[str, Any]) -> SplitView:
         baseline=float(matrix.sum(axis=1).max() / max(1, matrix.sum())),
         confusion=matrix,
         opacity=plots.opacity(matrix),
+        recall=recall_intervals(matrix),
+        offers=offers(scores["coverage"]) if "coverage" in scores else [],
         pairs=_pairs(matrix, Counter((answer.true, answer.predicted) for answer in wrong)),
         wrong=wrong,
         right=[right[i] for i in sorted(spread([answer.true for answer in right], _MOST_RIGHT))],
@@ -119,6 +148,8 @@ def _answers(run: Run, split: str) -> list[Answer]:
     if gallery is None or not (run.path / "predictions.parquet").exists():
         return []
     known = run.predictions(split)
+    kept = run.gallery(f"heat-{split}")
+    heat = {} if kept is None else {int(row): one for one, row in zip(*kept, strict=True)}
     return [
         Answer(
             image=image,
@@ -126,6 +157,7 @@ def _answers(run: Run, split: str) -> list[Answer]:
             true=int(known["labels"][row]),
             predicted=int(known["predicted"][row]),
             confidence=float(known["probabilities"][row].max()),
+            heat=heat.get(int(row)),
         )
         for image, row in zip(*gallery, strict=True)
     ]
