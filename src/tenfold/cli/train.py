@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tenfold.runs import Run
 
 
-_REPORT = 2.7  # seconds that the report takes on a processor of its own, with some to spare: measured 1.0
+_REPORT = 2.7  # seconds that the report, and the end of the process, take on a processor of their own
 
 
 @dataclass(frozen=True)
