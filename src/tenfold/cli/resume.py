@@ -38,6 +38,6 @@ def run(options: Options) -> int:
 
     style: Style = "json" if options.json else "quiet" if options.quiet else "human"
     with faults.logged(opened.path), Progress(style, settings.monitor) as progress:
-        training.resume(opened, listen=progress, ending=ending())
+        training.resume(opened, listen=progress, ending=ending(settings))
         summarise(opened, style, progress)
     return 0
