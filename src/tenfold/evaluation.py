@@ -116,31 +116,28 @@ def evaluate(
 ) -> Evaluation:
     """Scores `predict_fn` on the pictures of `dataset`.
 
-        With `views`, the same pass gives two results: the plain pictures are the first of the views.
+    With `views`, the same pass gives two results: the plain pictures are the first of the views.
 
-        Args:
-            predict_fn: called with uint8 (m, height, width, 3), a few thousand pictures at a time; returns
-                probabilities (m, classes), the classes in the order of `dataset.class_names`.
-            dataset: the pictures with their true labels; a class may be missing among them.
-            split: what the pictures are, for the record.
-            top_k: each 1 or more; those above the number of classes are left out.
-            views: also score the mean over these views of each picture: a key of `views.VIEWS`.
+    Args:
+        predict_fn: called with uint8 (m, height, width, 3), a few thousand pictures at a time; returns
+            probabilities (m, classes), the classes in the order of `dataset.class_names`.
+        dataset: the pictures with their true labels; a class may be missing among them.
+        split: what the pictures are, for the record.
+        top_k: each 1 or more; those above the number of classes are left out.
+        views: also score the mean over these views of each picture: a key of `views.VIEWS`.
 
-        Raises:
-            UsageError: `predict_fn` returns something else than probabilities of these classes, or there are
-                no such views.
-            DataError: there are no pictures, or a label lies outside the classes.
+    Raises:
+        UsageError: `predict_fn` returns something else than probabilities of these classes, or there are
+            no such views.
+        DataError: there are no pictures, or a label lies outside the classes.
 
-        Example:
-            >>> import numpy as np
-            >>> from tenfold.abstention import Coverage, coverage
-    from tenfold.answers import ask, checked
-    from tenfold.calibration import Quality, quality
-    from tenfold.datasets.dataset import Dataset
-            >>> pictures = np.zeros((4, 8, 8, 3), np.uint8)
-            >>> data = Dataset(pictures, np.array([0, 0, 0, 1]), ("cat", "dog"), ("a", "b", "c", "d"))
-            >>> evaluate(lambda images: np.tile([0.9, 0.1], (len(images), 1)), data).accuracy
-            0.75
+    Example:
+        >>> import numpy as np
+        >>> from tenfold.datasets.dataset import Dataset
+        >>> pictures = np.zeros((4, 8, 8, 3), np.uint8)
+        >>> data = Dataset(pictures, np.array([0, 0, 0, 1]), ("cat", "dog"), ("a", "b", "c", "d"))
+        >>> evaluate(lambda images: np.tile([0.9, 0.1], (len(images), 1)), data).accuracy
+        0.75
     """
     _check_labels(dataset)
     answers = ask(predict_fn, dataset.images, len(dataset.class_names), view_set(views))
