@@ -148,3 +148,16 @@ def test_the_parts_of_batchnorm_can_be_switched_one_by_one():
 
     assert [kind for kind in kinds(whole) if kind != "BatchNormalization"] == kinds(bare)
     assert [layer.filters for layer in even.layers if isinstance(layer, keras.layers.Conv2D)] == [16] * 3
+
+
+def test_a_softmax_at_the_end_is_known_as_an_activation_and_as_a_layer():
+    pictures = np.random.default_rng(0).integers(0, 256, (6, 8, 8, 3), np.uint8)
+    inputs = keras.Input((8, 8, 3))
+    logits = keras.layers.Dense(3)(keras.layers.Flatten()(inputs))
+    plain = keras.Model(inputs, logits)
+    ended = keras.Model(inputs, keras.layers.Softmax()(logits))
+    assert models.returns_logits(plain)
+    assert not models.returns_logits(ended)
+    np.testing.assert_allclose(
+        models.predict_fn(plain)(pictures), models.predict_fn(ended)(pictures), atol=1e-6
+    )

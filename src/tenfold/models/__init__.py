@@ -96,7 +96,9 @@ def _policy(precision: str) -> Iterator[None]:
 
 def returns_logits(model: keras.Model) -> bool:
     """True where the model ends without a softmax."""
-    return getattr(model.layers[-1], "activation", None) is not keras.activations.softmax
+    last = model.layers[-1]
+    ends_so = getattr(last, "activation", None) is keras.activations.softmax
+    return not (ends_so or isinstance(last, keras.layers.Softmax))
 
 
 def predict_fn(
