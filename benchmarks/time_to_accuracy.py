@@ -12,10 +12,11 @@ are looked at once, afterwards. Its clock is the whole command's: imports, loadi
 
 The peers: the five classics of stock Keras layers on TensorFlow (`stock.py`). Each runs for its README's
 epochs or --minutes, and notes its test accuracy after every epoch; further seeds, which only the 70 %
-comparison asks for, end when they have reached it. Four things are in their favour:
-their pictures lie ready as arrays, already decoded; measuring the accuracy is left out of their time; the
-test pictures choose their best epoch; and what an epoch reached counts for good. Nothing of Tenfold is chosen
-on test pictures: the budget of the 70 % comparison comes from --choose, which scores on validation pictures.
+comparison asks for, end when they have reached it, if need be in up to three times those epochs. Four things
+are in their favour: their pictures lie ready as arrays, already decoded; measuring the accuracy is left out of
+their time; the test pictures choose their best epoch; and what an epoch reached counts for good. Nothing of
+Tenfold is chosen on test pictures: the budget of the 70 % comparison comes from --choose, which scores on
+validation pictures.
 """
 
 import argparse
@@ -357,7 +358,8 @@ def seventy_table(found: list[Budget], peers: dict[str, list[dict[str, Any]]]) -
         f"Tenfold's budget was set beforehand, on validation pictures: the first of {', '.join(CANDIDATES)}",
         "that stayed over the goal by two deviations (`--choose`). Its time with loading is that of the",
         "whole command, report included; without, that of `fit`. A classic's time ends with its first epoch",
-        "at or over the goal; runs that did not get there in their README's epochs are left out of its mean.",
+        "at or over the goal. Its first run has its README's epochs, the others up to three times as many;",
+        "one that did not get there is left out of the mean.",
     ]
     if budget:
         lines[-1] += f" Commits of Tenfold's runs: {results.commits(budget.runs)}."
