@@ -14,8 +14,8 @@ The peers: the five classics of stock Keras layers on TensorFlow (`stock.py`). E
 epochs or --minutes, and notes its test accuracy after every epoch; further seeds, which only the 70 %
 comparison asks for, end when they have reached it, if need be in up to three times those epochs. Four things
 are in their favour: their pictures lie ready as arrays, already decoded; measuring the accuracy is left out
-of their time; the test pictures choose their best epoch; and what an epoch reached counts for good. Nothing of
-Tenfold is chosen on test pictures: the budget of the 70 % comparison comes from --choose, which scores on
+of their time; the test pictures choose their best epoch; and what an epoch reached counts for good. Nothing
+of Tenfold is chosen on test pictures: the budget of the 70 % comparison comes from --choose, which scores on
 validation pictures.
 """
 
