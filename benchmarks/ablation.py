@@ -388,8 +388,8 @@ def table(found: Found) -> str:
         "where it shows what the README says. All runs: 9,000 training pictures of CIFAR-10, 5,000 others of",
         f"its training set to score on, {EPOCHS} epochs; the test pictures are not read. Validation accuracy",
         f"is the mean of the last {LAST} epochs, since with batch norm one epoch differs from the next by",
-        "three or four points; gaps and classes are those of the last. Training accuracy is measured afterwards,",
-        "without dropout and augmentation. A run that diverged counts as a guess.",
+        "three or four points; gaps and classes are those of the last. Training accuracy is measured",
+        "afterwards, without dropout and augmentation. A run that diverged counts as a guess.",
     ]
     if made := [run for name in VARIANTS for run in found.runs(name)]:
         lines[-1] += f" Commits of the runs: {results.commits(made)}."
@@ -458,8 +458,8 @@ def plot(found: Found, path: Path) -> None:
         axes.spines[["top", "right"]].set_visible(False)
         axes.title.set(color=LIGHT.ink, fontsize=11)
         axes.xaxis.label.set(color=LIGHT.muted, fontsize=8)
-        if axes.get_legend_handles_labels()[0]:
-            axes.legend(facecolor=LIGHT.paper, edgecolor="none", labelcolor=LIGHT.ink, fontsize=7)
+        if handles := axes.get_legend_handles_labels()[0]:
+            axes.legend(frameon=False, labelcolor=LIGHT.ink, fontsize=7, ncols=2 if len(handles) > 2 else 1)
     with matplotlib.rc_context({"svg.hashsalt": "tenfold"}):  # the same picture from the same figures
         figure.savefig(path, metadata={"Date": None})
 
@@ -480,6 +480,7 @@ def curves(
             epochs, values.min(axis=0), values.max(axis=0), color=colour, alpha=0.15, linewidth=0
         )
     axes.set_title(f"{title}: {'validation accuracy, %' if scale == 100 else 'validation loss'}", loc="left")
+    axes.set_ylim(bottom=0)
     axes.set_xlabel("epoch")
 
 
