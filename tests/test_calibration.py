@@ -1,4 +1,4 @@
-"""Calibration: temperatures that are known, scores by hand and by scikit-learn, answers that stay."""
+"""Calibration: temperatures that are known, curves by their formula, answers that stay."""
 
 import json
 
@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from sklearn import metrics
 
-from tenfold import calibration
-from tenfold.calibration import PLAIN, Calibrator, calibrator, fit, quality, reliability, scaled
+from tenfold.calibration import PLAIN, Calibrator, calibrator, fit, scaled
 from tenfold.errors import DataError, UsageError
+from tenfold.reliability import quality
 
 
 def softmax(logits):
@@ -89,35 +89,6 @@ class TestCurve:
         np.testing.assert_allclose(Calibrator(1.0, (0.5, 1.2))(row)[0], expected, atol=1e-6)
 
 
-class TestQuality:
-    def test_by_hand(self):
-        rows = np.array([[0.9, 0.1], [0.8, 0.2], [0.6, 0.4], [0.35, 0.65]])
-        found = quality(rows, np.array([0, 1, 0, 1]), bins=5)
-        # Bins end at 0.8 and 1.0: {0.8 wrong, 0.6 right, 0.65 right} share (0.6, 0.8] but 0.6 is below it.
-        assert found.reliability.count == (1, 2, 1)
-        assert found.reliability.accuracy == (1.0, 0.5, 1.0)
-        assert found.calibration_error == pytest.approx(0.25 * 0.4 + 0.5 * abs(0.725 - 0.5) + 0.25 * 0.1)
-        assert found.brier == pytest.approx(np.mean([0.02, 1.28, 0.32, 0.245]))
-
-    def test_as_scikit_learn_has_it(self):
-        rng = np.random.default_rng(4)
-        rows, labels = rng.dirichlet(np.ones(5), 300), rng.integers(0, 5, 300)
-        found = quality(rows, labels)
-        assert found.negative_log_likelihood == pytest.approx(metrics.log_loss(labels, rows, labels=range(5)))
-        assert found.brier == pytest.approx(
-            metrics.brier_score_loss(labels, rows, labels=range(5), scale_by_half=False)
-        )
-
-    def test_one_who_is_always_right_and_sure_has_no_error(self):
-        found = quality(np.eye(3), np.arange(3))
-        assert (found.calibration_error, found.brier) == (0.0, 0.0)
-        assert found.negative_log_likelihood == pytest.approx(0.0, abs=1e-9)
-
-    def test_a_bin_holds_its_upper_edge(self):
-        assert reliability(np.array([[0.5, 0.5]]), np.array([0]), bins=2).count == (1,)
-        assert reliability(np.array([[0.5, 0.5], [1, 0]]), np.array([0, 0]), bins=2).confidence == (0.5, 1.0)
-
-
 def test_a_calibrator_comes_back_from_json():
     for one in (PLAIN, Calibrator(0.5), Calibrator(2.0, (-1.0, 1.5))):
         assert calibrator(json.loads(json.dumps(one.to_dict()))) == one
@@ -145,4 +116,3 @@ def test_all_right_and_all_wrong_end_at_a_finite_temperature():
     for labels in (np.zeros(20, int), np.ones(20, int)):
         mended = fit(rows, labels).calibrator(rows)
         assert np.isfinite(mended).all()
-    assert calibration.BINS == 15

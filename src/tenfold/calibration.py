@@ -8,6 +8,7 @@ carries them.
 """
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,63 +16,17 @@ from typing import Any
 import numpy as np
 
 from tenfold.errors import DataError, UsageError
-
-BINS = 15
-"""Bins of equal width for the calibration error, as in most of the literature."""
+from tenfold.reliability import Quality, log_loss, logarithms, quality
 
 UNSURE = 1e-7
 """What is left beside the most probable class at least, so that its odds are finite."""
 
-_SMALLEST = float(np.finfo(np.float32).tiny)  # what a float32 softmax gives at least, short of 0
+MARGIN = 1e-5
+"""By how much the logarithm of the most probable class stays above the second's, so that float32 tells them
+apart and the answer stays what it was."""
+
 _LOW, _HIGH = 0.05, 20.0  # temperatures that are tried
 _FOLDS = 5
-
-
-@dataclass(frozen=True)
-class Reliability:
-    """Confidence against accuracy, bin by bin; only bins that hold pictures are listed.
-
-    Attributes:
-        confidence: mean probability of the predicted class in each bin, 0 to 1.
-        accuracy: share of right answers in each bin, 0 to 1.
-        count: pictures in each bin.
-    """
-
-    confidence: tuple[float, ...]
-    accuracy: tuple[float, ...]
-    count: tuple[int, ...]
-
-    @property
-    def error(self) -> float:
-        """Expected calibration error: mean distance of confidence and accuracy, weighted by pictures."""
-        weights = np.array(self.count) / sum(self.count)
-        return float(weights @ np.abs(np.array(self.confidence) - np.array(self.accuracy)))
-
-
-@dataclass(frozen=True)
-class Quality:
-    """How good probabilities are as probabilities.
-
-    Attributes:
-        calibration_error: expected calibration error over `BINS` bins, 0 to 1.
-        negative_log_likelihood: mean over pictures, in nats.
-        brier: mean squared distance from the one-hot truth, summed over classes, 0 to 2.
-        reliability: what the calibration error is the mean of.
-    """
-
-    calibration_error: float
-    negative_log_likelihood: float
-    brier: float
-    reliability: Reliability
-
-    def to_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        return {
-            "calibration_error": self.calibration_error,
-            "negative_log_likelihood": self.negative_log_likelihood,
-            "brier": self.brier,
-            "reliability": {name: list(values) for name, values in vars(self.reliability).items()},
-        }
 
 
 @dataclass(frozen=True)
@@ -171,7 +126,7 @@ def fit(probabilities: np.ndarray, labels: np.ndarray) -> Calibration:
     labels = np.asarray(labels, np.int64)
     if not len(labels):
         raise DataError("There are no pictures to calibrate on. Expected: a validation split.")
-    temperature = _temperature(_logarithms(probabilities), labels)
+    temperature = _temperature(logarithms(probabilities), labels)
     tempered = scaled(probabilities, temperature)
     confidence, right = tempered.max(axis=1), tempered.argmax(axis=1) == labels
     found = Calibrator(temperature, _curve(confidence, right) if _curve_pays(confidence, right) else None)
@@ -180,11 +135,11 @@ def fit(probabilities: np.ndarray, labels: np.ndarray) -> Calibration:
     )
 
 
-def _temperature(logarithms: np.ndarray, labels: np.ndarray) -> float:
+def _temperature(logits: np.ndarray, labels: np.ndarray) -> float:
     from scipy.optimize import minimize_scalar
 
     found = minimize_scalar(
-        lambda power: _log_loss(logarithms, labels, float(np.exp(power))),
+        lambda power: log_loss(logits, labels, float(np.exp(power))),
         bounds=(np.log(_LOW), np.log(_HIGH)),
         method="bounded",
         options={"xatol": 1e-4},
@@ -234,8 +189,8 @@ def _curved(probabilities: np.ndarray, offset: float, slope: float) -> np.ndarra
     best = np.take_along_axis(exact, first, axis=1)
     rest = np.maximum(1 - best, UNSURE)
     rival = np.partition(exact, -2, axis=1)[:, -2:-1] / rest  # the second class's part of what is left
-    # Never below the second: the answer stays what it was.
-    top = np.maximum(_bent(best, offset, slope), rival / (1 + rival) + 1e-6)
+    least = rival * math.exp(MARGIN)  # as odds
+    top = np.maximum(_bent(best, offset, slope), least / (1 + least))
     bent = exact * ((1 - top) / rest)
     np.put_along_axis(bent, first, top, axis=1)
     return (bent / bent.sum(axis=1, keepdims=True)).astype(np.float32)
@@ -258,61 +213,6 @@ def scaled(probabilities: np.ndarray, temperature: float) -> np.ndarray:
         raise UsageError(f"A temperature must be above 0. Received: temperature={temperature}")
     if temperature == 1:
         return np.asarray(probabilities, np.float32)
-    powers = _logarithms(probabilities) / temperature
+    powers = logarithms(probabilities) / temperature
     shares = np.exp(powers - powers.max(axis=1, keepdims=True))
     return (shares / shares.sum(axis=1, keepdims=True)).astype(np.float32)
-
-
-def quality(probabilities: np.ndarray, labels: np.ndarray, bins: int = BINS) -> Quality:
-    """Calibration error, negative log likelihood and Brier score.
-
-    Sources: G. W. Brier, "Verification of forecasts expressed in terms of probability", Monthly Weather
-    Review 78 (1950), in its form for several classes; for the rest see `fit` and `reliability`.
-
-    Args:
-        probabilities: (n, classes), n from 1.
-        labels: int (n,), the true classes.
-        bins: of the calibration error.
-    """
-    labels = np.asarray(labels, np.int64)
-    exact = np.asarray(probabilities, np.float64)
-    truth = np.eye(exact.shape[1])[labels]
-    found = reliability(exact, labels, bins)
-    return Quality(
-        calibration_error=found.error,
-        negative_log_likelihood=_log_loss(_logarithms(exact), labels, 1.0),
-        brier=float(((exact - truth) ** 2).sum(axis=1).mean()),
-        reliability=found,
-    )
-
-
-def reliability(probabilities: np.ndarray, labels: np.ndarray, bins: int = BINS) -> Reliability:
-    """Sorts answers into bins of equal width by the probability of the predicted class.
-
-    Source: M. Pakdaman Naeini, G. F. Cooper, M. Hauskrecht, "Obtaining Well Calibrated Probabilities Using
-    Bayesian Binning", AAAI 2015. A bin takes its upper edge and not its lower one.
-
-    Args:
-        probabilities: (n, classes), n from 1.
-        labels: int (n,), the true classes.
-        bins: how many, 1 or more.
-    """
-    confidence = probabilities.max(axis=1)
-    right = probabilities.argmax(axis=1) == labels
-    number = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
-    count = np.bincount(number, minlength=bins)
-    filled = np.flatnonzero(count)
-    sums = (np.bincount(number, weights=values, minlength=bins)[filled] for values in (confidence, right))
-    means = [tuple(float(value) for value in total / count[filled]) for total in sums]
-    return Reliability(means[0], means[1], tuple(int(value) for value in count[filled]))
-
-
-def _logarithms(probabilities: np.ndarray) -> np.ndarray:
-    return np.log(np.maximum(np.asarray(probabilities, np.float64), _SMALLEST))
-
-
-def _log_loss(logarithms: np.ndarray, labels: np.ndarray, temperature: float) -> float:
-    powers = logarithms / temperature
-    powers -= powers.max(axis=1, keepdims=True)
-    own = powers[np.arange(len(labels)), labels]
-    return float((np.log(np.exp(powers).sum(axis=1)) - own).mean())

@@ -15,9 +15,9 @@ import numpy as np
 
 from tenfold.abstention import Coverage, coverage
 from tenfold.answers import ask, checked
-from tenfold.calibration import Quality, quality
 from tenfold.datasets.dataset import Dataset
 from tenfold.errors import DataError, UsageError
+from tenfold.reliability import Quality, quality
 from tenfold.views import PredictFn, mean, view_set
 
 INTERVAL_LEVEL = 0.95

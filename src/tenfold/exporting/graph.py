@@ -5,21 +5,22 @@ import importlib.util
 import logging
 import math
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 
-import tenfold
 from tenfold import engines, models, runs
 from tenfold.abstention import Familiarity
-from tenfold.calibration import PLAIN, UNSURE, Calibrator
+from tenfold.calibration import MARGIN, PLAIN, UNSURE, Calibrator
 from tenfold.errors import MissingExtraError, TenfoldError, UsageError
-from tenfold.views import View, averaged, indices, view_set
+from tenfold.exporting.content import Content
+from tenfold.views import averaged, indices
 
-_NEEDED = ("onnx", "onnxscript", "onnxruntime")
+NEEDED = ("onnx", "onnxscript", "onnxruntime")
+"""Packages that write ONNX."""
 
 
 def onnx(
@@ -57,30 +58,35 @@ def onnx(
         MissingExtraError: the packages that write ONNX are not installed.
         GateError: the file's answers differ from the model's.
     """
-    chosen = view_set(views)
-    if keras.backend.backend() != "torch":
-        raise UsageError(
-            "ONNX is written through torch, and model.keras opens there too. Expected: --backend torch "
-            f"or KERAS_BACKEND=torch. Received: backend={keras.backend.backend()}"
-        )
-    if missing := [name for name in _NEEDED if importlib.util.find_spec(name) is None]:
+    content = Content(model, images, facts or {}, views, calibrator, known, sure_from)
+    require_torch("ONNX")
+    if missing := [name for name in NEEDED if importlib.util.find_spec(name) is None]:
         raise MissingExtraError(
             f"Writing ONNX needs {', '.join(missing)}. Install it with: pip install 'tenfold[export]'"
         )
-    written = _traced(model, chosen, calibrator, known, sure_from)
+    written = _traced(content)
     # The same temporary name and the same errors as for any file of a run.
     with runs.Run(path.parent).replacing(path.name) as temporary:
         _fold(written, temporary)
-        told = {"views": views, "calibration": str(calibrator), "tenfold": tenfold.__version__}
-        if known is not None:
-            told["familiar_from"] = f"{known.least:.4f}"
-        if sure_from is not None:
-            told["sure_from"] = f"{sure_from:.4f}"
-        describe(temporary, {**(facts or {}), **told})
+        describe(temporary, content.told)
         expected = averaged(models.predict_fn(model, calibrator=calibrator), views)
         for name in engines.available():
             engines.check(expected, engines.open_file(temporary, name), images)
     return path
+
+
+def onnx_file(content: Content, path: Path) -> None:
+    """`onnx` for all that goes into a file."""
+    onnx(
+        content.model,
+        path,
+        images=content.images,
+        facts=content.facts,
+        views=content.views,
+        calibrator=content.calibrator,
+        known=content.known,
+        sure_from=content.sure_from,
+    )
 
 
 def describe(path: Path, facts: Mapping[str, str]) -> None:
@@ -97,15 +103,24 @@ def describe(path: Path, facts: Mapping[str, str]) -> None:
     onnx.save(model, path)
 
 
-def _traced(
-    model: keras.Model,
-    views: Sequence[View],
-    calibrator: Calibrator,
-    known: Familiarity | None,
-    sure_from: float | None,
-) -> bytes:
-    """The model as an ONNX graph, as torch's exporter leaves it."""
+def require_torch(what: str) -> None:
+    """Raises UsageError where Keras runs on another backend."""
+    if keras.backend.backend() != "torch":
+        raise UsageError(
+            f"{what} is written through torch, and model.keras opens there too. Expected: --backend torch "
+            f"or KERAS_BACKEND=torch. Received: backend={keras.backend.backend()}"
+        )
+
+
+def module(content: Content) -> Any:
+    """What a file holds as a torch module: uint8 `image` (batch, h, w, 3) to a tuple of `content.outputs`.
+
+    The model is called with `training=False` once and for all, whatever its layers make of that by default.
+    """
     import torch
+
+    model, views = content.model, content.view_set
+    calibrator, known, sure_from = content.calibrator, content.known, content.sure_from
 
     logits = models.returns_logits(model)
     height, width = model.input_shape[1:3]
@@ -120,11 +135,6 @@ def _traced(
     centres, least = (
         (None, -1.0) if known is None else (torch.from_numpy(known.centres.T.copy()), known.least)
     )
-    names = [
-        "probabilities",
-        *(["familiarity"] if known else []),
-        *(["sure"] if sure_from is not None else []),
-    ]
     seen = model if last is None else keras.Model(model.inputs, [model.outputs[0], last.input])
 
     class Graph(torch.nn.Module):
@@ -155,16 +165,24 @@ def _traced(
                 sure = sure & (value >= least)
             return (probabilities, *familiar, sure)
 
+    return Graph().eval()
+
+
+def _traced(content: Content) -> bytes:
+    """The model as an ONNX graph, as torch's exporter leaves it."""
+    import torch
+
+    model = content.model
     pictures = torch.zeros((2, *model.input_shape[1:]), dtype=torch.uint8)
     try:
-        with _scaled_batch_norm(), _hushed():
+        with scaled_batch_norm(), hushed():
             program: Any = torch.onnx.export(  # never None here, as its type would have it
-                Graph().eval(),
+                module(content),
                 (pictures,),
                 dynamo=True,
                 dynamic_shapes={"image": {0: torch.export.Dim("batch")}},
                 input_names=["image"],
-                output_names=names,
+                output_names=content.outputs,
                 verbose=False,
             )
             program.optimize()
@@ -188,8 +206,7 @@ def _calibrated(logits: Any, calibrator: Calibrator) -> Any:
     others = logits.scatter(-1, places[:, :1], -torch.inf).logsumexp(dim=-1, keepdim=True)
     unsure = torch.nn.functional.logsigmoid(others - two[:, :1])  # log of 1 - confidence
     odds = offset - slope * unsure.clamp(min=math.log(UNSURE))
-    # As in `calibration`: never below the second class.
-    return logits.scatter(-1, places[:, :1], torch.maximum(odds + others, two[:, 1:]))
+    return logits.scatter(-1, places[:, :1], torch.maximum(odds + others, two[:, 1:] + MARGIN))
 
 
 def _fold(written: bytes, path: Path) -> None:
@@ -205,7 +222,7 @@ def _fold(written: bytes, path: Path) -> None:
 
 
 @contextlib.contextmanager
-def _scaled_batch_norm() -> Iterator[None]:
+def scaled_batch_norm() -> Iterator[None]:
     """Computes Keras' batch norm as `x * k + b` inside the block.
 
     Keras writes it as a subtraction, a product and a sum, which no engine folds into the convolution before.
@@ -231,7 +248,7 @@ def _scaled_batch_norm() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _hushed() -> Iterator[None]:
+def hushed() -> Iterator[None]:
     """Keeps back what torch's exporter says about itself: deprecations, and operators that are not there."""
     log = logging.getLogger("torch.onnx")
     before = log.level

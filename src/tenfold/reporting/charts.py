@@ -20,7 +20,7 @@ def reliability(
     """Share of right answers against confidence; on the dotted line the two agree.
 
     Args:
-        after: `confidence`, `accuracy` and `count` of each bin, as `calibration.Reliability` has them.
+        after: `confidence`, `accuracy` and `count` of each bin, as `reliability.Reliability` has them.
         before: the same without calibration, where it is known.
         theme: colours.
     """

@@ -1,6 +1,5 @@
-"""Exported files: the same answers as the model, whatever the architecture; kept only when that is so."""
+"""ONNX files: the same answers as the model, whatever the architecture; kept only when that is so."""
 
-import dataclasses
 import json
 import shutil
 
@@ -9,30 +8,16 @@ import numpy as np
 import pytest
 
 import tenfold
+from networks import pictures, shaken
 from tenfold import engines, exporting, models, runs, views
 from tenfold.abstention import fit_familiarity
 from tenfold.calibration import Calibrator, calibrator
 from tenfold.errors import DataError, GateError, MissingExtraError, TenfoldError, UsageError
-from tenfold.recipes import recipe
-from tenfold.training import train
 
 onnx = pytest.importorskip("onnx", reason="needs the extra `export`")
 pytest.importorskip("onnxscript", reason="needs the extra `export`")
 onnxruntime = pytest.importorskip("onnxruntime", reason="needs the extra `export`")
 pytest.importorskip("openvino", reason="needs the extra `export`")
-
-
-def pictures(count=24, size=32):
-    return np.random.default_rng(1).integers(0, 256, (count, size, size, 3), np.uint8)
-
-
-def shaken(model):
-    """Gives batch norm the kind of statistics that training leaves, so that folding it makes a difference."""
-    random = np.random.default_rng(2)
-    for layer in model.layers:
-        if isinstance(layer, keras.layers.BatchNormalization):
-            layer.set_weights([random.uniform(0.5, 2, weight.shape) for weight in layer.get_weights()])
-    return model
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +70,10 @@ def test_what_cannot_be_written_is_said_and_keras_stays_as_it_was(tmp_path):
     with pytest.raises(TenfoldError, match="cannot be written as ONNX") as raised:
         exporting.onnx(keras.Model(inputs, outputs), tmp_path / "model.onnx", images=pictures(4, 8))
     assert "\n" not in str(raised.value)
+    with pytest.raises(TenfoldError, match="cannot be written as a program of torch"):
+        exporting.FORMATS["torch"].write(
+            exporting.Content(keras.Model(inputs, outputs), pictures(4, 8)), tmp_path / "model.pt2"
+        )
     assert keras.layers.BatchNormalization.call is call
     assert not list(tmp_path.iterdir())
 
@@ -112,7 +101,9 @@ def test_calibration_is_inside(model, tmp_path, name, curve):
     expected = views.averaged(models.predict_fn(model, calibrator=sure), name)(pictures())
     for engine in engines.available():
         found = engines.open_file(path, engine)
-        np.testing.assert_allclose(found(pictures()), expected, atol=1e-4)
+        answers = found(pictures())
+        np.testing.assert_allclose(answers, expected, atol=1e-4)
+        np.testing.assert_array_equal(answers.argmax(axis=1), expected.argmax(axis=1))
         assert calibrator(json.loads(found.metadata["calibration"])) == sure
 
 
@@ -158,12 +149,6 @@ def test_another_backend_is_told_how(model, tmp_path, monkeypatch):
     monkeypatch.setattr(keras.backend, "backend", lambda: "tensorflow")
     with pytest.raises(UsageError, match="Received: backend=tensorflow"):
         exporting.onnx(model, tmp_path / "model.onnx", images=pictures())
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    settings = dataclasses.replace(recipe("tiny"), data="digits", epochs=1, precision="float32")
-    return train(settings, runs=tmp_path_factory.mktemp("runs"))
 
 
 def test_the_file_can_be_used_alone(run):
