@@ -111,3 +111,11 @@ class TestFamiliarity:
         assert again.least == known.least
         assert familiarity(None) is None
         assert familiarity({"familiarity": None}) is None
+
+
+def test_a_doubt_says_why_an_answer_is_withheld():
+    assert abstention.doubt(0.4, -1.0, None, 0.5) == ""  # nobody asked for a threshold
+    assert abstention.doubt(0.9, 0.6, 0.8, 0.5) == ""
+    assert abstention.doubt(0.7, 0.6, 0.8, 0.5) == "less than 80.0% sure"
+    assert abstention.doubt(0.99, 0.4, 0.8, 0.5) == "unlike the pictures the model knows"
+    assert abstention.doubt(0.99, None, 0.8, 0.5) == abstention.doubt(0.99, 0.4, 0.8, None) == ""

@@ -214,3 +214,10 @@ def test_a_header_tells_what_a_picture_is_without_its_pixels():
     assert (clear.transparent, clear.turned) == (True, False)
     with pytest.raises(DataError, match="is empty"):
         images.header(b"")
+
+
+def test_a_caller_may_allow_fewer_pixels():
+    file = images.encode_png(np.zeros((30, 40, 3), np.uint8))
+    assert images.read(file, 8, at_most=1200).shape == (8, 8, 3)
+    with pytest.raises(DataError, match=r"Expected at most 1,199 pixels.*Received: 40 x 30 pixels"):
+        images.read(file, 8, at_most=1199)

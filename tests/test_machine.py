@@ -146,6 +146,24 @@ def test_keeping_memory_changes_no_result():
     assert float(torch.ones(3_000_000).sum()) == 3_000_000
 
 
+def test_memory_that_was_freed_goes_back_to_the_system():
+    code = """
+import os
+from pathlib import Path
+from tenfold import machine
+machine.return_memory()
+resident = lambda: 4096 * int(Path("/proc/self/statm").read_text().split()[1])
+before = resident()
+for size in (20, 30, 5, 31, 2):
+    block = [bytes(2**20 * size) for _ in range(3)]
+    del block
+assert resident() - before < 2**22
+"""
+    if not Path("/proc/self/statm").exists():
+        pytest.skip("this system does not tell the resident size")
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 def test_the_speed_of_convolutions_is_measured_once():
     speed = machine.convolution_speed("float32")
     assert 1e8 < speed < 1e14

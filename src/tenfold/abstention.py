@@ -158,6 +158,24 @@ def threshold(probabilities: np.ndarray, labels: np.ndarray, max_error: float) -
     return Threshold(lowest, max_error, float(errors[kept]), (kept + 1) / len(wrong), len(wrong))
 
 
+def doubt(
+    confidence: float, familiar: float | None, sure_from: float | None, familiar_from: float | None
+) -> str:
+    """Why an answer is withheld, in a few words; empty where it is given.
+
+    Args:
+        confidence: the probability of the most probable class, 0 to 1.
+        familiar: the picture's `Familiarity`, None where it is not known.
+        sure_from: `Threshold.confidence`; None withholds nothing.
+        familiar_from: `Familiarity.least`; None where the model cannot tell.
+    """
+    if sure_from is None:
+        return ""
+    if familiar is not None and familiar_from is not None and familiar < familiar_from:
+        return "unlike the pictures the model knows"
+    return f"less than {sure_from:.1%} sure" if confidence < sure_from else ""
+
+
 def coverage(probabilities: np.ndarray, labels: np.ndarray, points: int = _POINTS) -> Coverage:
     """The error among the surest answers, for shares of the pictures from 1 % to all.
 

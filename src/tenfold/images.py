@@ -54,7 +54,14 @@ _ORIENTATION = 0x0112
 _PILLOW = re.compile(r"PIL\.")
 
 
-def read(source: Path | str | bytes, size: int, fit: Fit = "pad", name: str | None = None) -> np.ndarray:
+def read(
+    source: Path | str | bytes,
+    size: int,
+    fit: Fit = "pad",
+    name: str | None = None,
+    *,
+    at_most: int = MAX_PIXELS,
+) -> np.ndarray:
     """A picture as a model takes it: decoded, upright, square.
 
     Training and prediction both call this, with the same `size` and `fit`, so their pixels are equal.
@@ -65,6 +72,7 @@ def read(source: Path | str | bytes, size: int, fit: Fit = "pad", name: str | No
         size: side of the result in pixels.
         fit: "pad", "crop" or "squash", see `resize`.
         name: what messages call the picture; default: the file's path.
+        at_most: pictures with more pixels are refused unread; `MAX_PIXELS` or less.
 
     Returns:
         uint8, (size, size, 3).
@@ -72,10 +80,16 @@ def read(source: Path | str | bytes, size: int, fit: Fit = "pad", name: str | No
     Raises:
         DataError: the picture cannot be read; one line says which, why and what to do.
     """
-    return resize(decode(source, name, at_least=2 * size), size, fit)
+    return resize(decode(source, name, at_least=2 * size, at_most=at_most), size, fit)
 
 
-def decode(source: Path | str | bytes, name: str | None = None, *, at_least: int | None = None) -> np.ndarray:
+def decode(
+    source: Path | str | bytes,
+    name: str | None = None,
+    *,
+    at_least: int | None = None,
+    at_most: int = MAX_PIXELS,
+) -> np.ndarray:
     """The pixels of a picture.
 
     EXIF orientation is applied, transparent parts are laid on white, 16-bit grey is scaled to 8 bits,
@@ -86,18 +100,19 @@ def decode(source: Path | str | bytes, name: str | None = None, *, at_least: int
         name: what messages call the picture; default: the file's path.
         at_least: sides in pixels that are enough. A JPEG may then come out at 1/2, 1/4 or 1/8 of its
             size, which is several times faster; no side falls below `at_least`.
+        at_most: as for `read`.
 
     Returns:
         uint8, (height, width, 3), RGB.
 
     Raises:
-        DataError: missing, unreadable, damaged, no picture, or more than `MAX_PIXELS`.
+        DataError: missing, unreadable, damaged, no picture, or more than `at_most` pixels.
 
     Example:
         >>> decode(encode_png(np.zeros((2, 3, 3), np.uint8))).shape
         (2, 3, 3)
     """
-    with _opened(source, name) as image:
+    with _opened(source, name, at_most) as image:
         if at_least is not None and image.format in ("JPEG", "MPO"):
             image.draft(None, (at_least, at_least))
         image.load()
@@ -200,7 +215,7 @@ def encode_png(image: np.ndarray) -> bytes:
 
 
 @contextmanager
-def _opened(source: Path | str | bytes, name: str | None) -> Iterator[Image.Image]:
+def _opened(source: Path | str | bytes, name: str | None, at_most: int = MAX_PIXELS) -> Iterator[Image.Image]:
     """The picture, header read and size checked; whatever fails until the end becomes a DataError."""
     called = name or ("the picture" if isinstance(source, bytes) else str(source))
     _settle_warnings()
@@ -209,8 +224,8 @@ def _opened(source: Path | str | bytes, name: str | None) -> Iterator[Image.Imag
             try:
                 with Image.open(file, formats=_FORMATS) as image:
                     width, height = image.size
-                    if width * height > MAX_PIXELS:
-                        raise _too_large(called, f"{width:,} x {height:,} pixels")
+                    if width * height > at_most:
+                        raise _too_large(called, f"{width:,} x {height:,} pixels", at_most)
                     yield image
             except UnidentifiedImageError:
                 file.seek(0)
@@ -219,7 +234,7 @@ def _opened(source: Path | str | bytes, name: str | None) -> Iterator[Image.Imag
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         # Its text: "Image size (900000000 pixels) exceeds limit of ..."
-        raise _too_large(called, f"{int(re.findall(r'[0-9]+', str(error))[0]):,} pixels") from None
+        raise _too_large(called, f"{int(re.findall(r'[0-9]+', str(error))[0]):,} pixels", at_most) from None
     except FileNotFoundError:
         raise DataError(f"{called} does not exist. Expected a picture file; check the path.") from None
     except IsADirectoryError:
@@ -244,9 +259,9 @@ def _settle_warnings() -> None:
         warnings.filterwarnings("ignore", category=UserWarning, module=_PILLOW.pattern)
 
 
-def _too_large(called: str, received: str) -> DataError:
+def _too_large(called: str, received: str, at_most: int) -> DataError:
     return DataError(
-        f"{called} is too large to decode safely. Expected at most {MAX_PIXELS:,} pixels; make it smaller "
+        f"{called} is too large to decode safely. Expected at most {at_most:,} pixels; make it smaller "
         f"first. Received: {received}"
     )
 

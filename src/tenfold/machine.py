@@ -136,6 +136,21 @@ def keep_memory() -> None:
         mallopt(trim_threshold, 2**31 - 1)
 
 
+def return_memory() -> None:
+    """Tells glibc to give freed blocks of a megabyte and more back to the system at once.
+
+    The opposite of `keep_memory`, for a process that lives long and now and then decodes a large picture. By
+    itself glibc raises that bound to the largest block it has seen freed, and then keeps what it gets back.
+    """
+    if sys.platform != "linux":
+        return
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        trim_threshold, mmap_threshold = -1, -3  # M_TRIM_THRESHOLD, M_MMAP_THRESHOLD of malloc.h
+        mallopt(mmap_threshold, 2**20)
+        mallopt(trim_threshold, 2**20)
+
+
 @functools.cache
 def convolution_speed(kind: str) -> float:
     """Floating-point operations a second of a convolution, forward and backward, in "float32" or "bfloat16".

@@ -4,7 +4,8 @@
 """
 
 from tenfold.explanation.explainer import Explainer, Explanation, Neighbour
-from tenfold.explanation.heat import Method, heat_maps, occlusion
+from tenfold.explanation.heat import Method, heat_maps
 from tenfold.explanation.overview import Overview
+from tenfold.occlusion import occlusion
 
 __all__ = ["Explainer", "Explanation", "Method", "Neighbour", "Overview", "heat_maps", "occlusion"]

@@ -15,8 +15,9 @@ from tenfold.datasets import Dataset
 from tenfold.errors import DataError, UsageError, unknown
 from tenfold.explanation import features
 from tenfold.explanation.anatomy import Anatomy
-from tenfold.explanation.heat import Method, heat_maps, mean_colour, occlusion
+from tenfold.explanation.heat import Method, heat_maps
 from tenfold.explanation.overview import Overview, look
+from tenfold.occlusion import mean_colour, occlusion
 from tenfold.paths import Failure, find
 from tenfold.views import PredictFn
 

@@ -10,8 +10,8 @@ Four methods, each for any model of the contract and without naming a layer:
 - "gradcam++" (Chattopadhay et al., arXiv:1710.11063): the same with weights that count every place where a
   class is seen, not only the largest. Both are made for a global pool; behind a flattened map one weight a
   map says little, and may leave nothing at all.
-- "occlusion" (Zeiler and Fergus, arXiv:1311.2901): how far the probability falls when a patch is covered. It
-  asks a model for nothing but answers, 169 of them for each picture.
+- "occlusion" (Zeiler and Fergus, arXiv:1311.2901): how far the probability falls when a patch is covered,
+  see `occlusion`.
 
 The first three ask for the derivative of the odds of a class where the papers take its score, see `anatomy`.
 """
@@ -24,12 +24,9 @@ import numpy as np
 from tenfold.errors import UsageError, unknown
 from tenfold.explanation.anatomy import Anatomy
 from tenfold.explanation.stages import Axis, Stage
-from tenfold.views import PredictFn
+from tenfold.occlusion import occlusion, scaled
 
 Method = Literal["layercam", "gradcam++", "gradcam", "occlusion"]
-
-_PATCH, _STEPS = 4, 16  # a side of the picture is four patches long; a patch moves by a sixteenth of it
-_CHUNK = 256  # covered pictures a call
 
 
 def heat_maps(
@@ -69,47 +66,6 @@ def heat_maps(
     return np.concatenate([_METHODS[method](anatomy.stages, found, images.shape[1:3]) for found in batches])
 
 
-def occlusion(predict_fn: PredictFn, images: np.ndarray, classes: np.ndarray) -> np.ndarray:
-    """Heat maps from answers alone: how far a class's probability falls when a patch is covered.
-
-    A square of a quarter of the picture's side is laid over it in steps of a sixteenth, in the mean colour of
-    the picture; each pixel gets the mean fall over the patches that cover it.
-
-    Args:
-        predict_fn: uint8 (n, h, w, channels) to probabilities (n, classes); called with up to 256 pictures.
-        images: uint8 (n, h, w, channels).
-        classes: int (n,), the class to explain for each picture.
-
-    Returns:
-        float32 (n, h, w), 0 to 1, as `heat_maps`.
-    """
-    height, width = images.shape[1:3]
-    windows = [(rows, columns) for rows in _windows(height) for columns in _windows(width)]
-    covers = np.zeros((len(windows), height, width), np.float32)
-    for cover, window in zip(covers, windows, strict=True):
-        cover[window] = 1
-    heat = np.zeros((len(images), height, width), np.float32)
-    for place, (image, label) in enumerate(zip(images, classes, strict=True)):
-        # The bare picture comes last.
-        shown = np.concatenate([np.where(covers[..., None] > 0, mean_colour(image), image), image[None]])
-        answers = [predict_fn(shown[start : start + _CHUNK]) for start in range(0, len(shown), _CHUNK)]
-        probabilities = np.concatenate(answers)[:, label]
-        fall = np.maximum(probabilities[-1] - probabilities[:-1], 0)
-        heat[place] = np.tensordot(fall, covers, 1) / covers.sum(axis=0)
-    return _scaled(heat)
-
-
-def mean_colour(image: np.ndarray) -> np.ndarray:
-    """uint8 (channels,): what parts of a picture (h, w, channels) are covered with."""
-    return image.mean(axis=(0, 1)).round().astype(np.uint8)
-
-
-def _windows(side: int) -> list[slice]:
-    patch = max(1, side // _PATCH)
-    starts = range(0, side - patch + 1, max(1, side // _STEPS))
-    return [slice(start, start + patch) for start in {*starts, side - patch}]
-
-
 Found = list[tuple[np.ndarray, np.ndarray]]
 """For each stage, maps and derivatives: float32 (n, rows, columns, channels)."""
 
@@ -133,7 +89,7 @@ def _layercam(stages: tuple[Stage, ...], found: Found, size: tuple[int, int]) ->
         _laid(stage, maps, np.maximum(slopes, 0), size)
         for stage, (maps, slopes) in zip(stages, found, strict=True)
     ]
-    return _scaled(np.sum(parts, axis=0))
+    return scaled(np.sum(parts, axis=0))
 
 
 _METHODS = {"layercam": _layercam, "gradcam": _gradcam, "gradcam++": _gradcam_plus}
@@ -145,16 +101,10 @@ def _laid(stage: Stage, maps: np.ndarray, weights: np.ndarray, size: tuple[int, 
     down, across = (
         _spread(axis, n, cells) for axis, n, cells in zip(stage.axes, size, stage.size, strict=True)
     )
-    return _scaled(down @ sums @ across.T)
+    return scaled(down @ sums @ across.T)
 
 
 def _spread(axis: Axis, pixels: int, cells: int) -> np.ndarray:
     """float32 (pixels, cells): the share of each cell in each pixel, linear between the cells' centres."""
     places = np.clip((np.arange(pixels) - axis.first) / axis.step, 0, cells - 1)
     return np.maximum(1 - np.abs(places[:, None] - np.arange(cells)), 0).astype(np.float32)
-
-
-def _scaled(heat: np.ndarray) -> np.ndarray:
-    """Each map (n, h, w) divided by its highest value; one without any stays 0."""
-    highest = heat.max(axis=(1, 2), keepdims=True)
-    return np.divide(heat, highest, out=np.zeros_like(heat), where=highest > 0)

@@ -50,17 +50,29 @@ def answerer(run: Run, engine: str = "auto", precision: Precision = "auto") -> A
             )
         return _keras(run, "Keras, as asked for.")
     try:
-        int8 = _exported(run, "int8") if precision == "int8" else None
-        path = _exported(run)
-        pictures = engines.sample(run)
-        found = selection.choose(path, pictures, engine=engine, precision=precision, int8=int8, run=run)
-        opened = engines.open_file(int8 or path, found.engine, found.precision)
+        return on_engine(run, engine, precision)
     except DataError:  # Keras could not read it either
         raise
     except TenfoldError as error:
         if engine != "auto" or precision == "int8":
             raise
         return _keras(run, f"Keras, as no engine can be used. {error}")
+
+
+def on_engine(
+    run: Run, engine: str = "auto", precision: Precision = "auto", *, shared: bool = False
+) -> Answerer:
+    """Opens the exported file of a run, writing it first where there is none of this model; never Keras.
+
+    See `Predictor` for the arguments and errors, with MissingExtraError where no engine is installed, and
+    `engines.open_file` for `shared`.
+    """
+    int8 = _written(run, "int8") if precision == "int8" else None
+    path = _written(run)
+    found = selection.choose(
+        path, engines.sample(run), engine=engine, precision=precision, int8=int8, run=run
+    )
+    opened = engines.open_file(int8 or path, found.engine, found.precision, shared=shared)
     reason = (
         f"{found.engine} in {found.precision}, {found.images_per_second:,.0f} images/s when measured, "
         f"probabilities within {found.difference:.1g} of float32"
@@ -69,24 +81,32 @@ def answerer(run: Run, engine: str = "auto", precision: Precision = "auto") -> A
     return Answerer(found.engine, found.precision, reason, opened.observe)
 
 
-def _exported(run: Run, precision: str = "float32") -> Path:
-    """The run's ONNX file, written anew where there is none of this very model and calibration."""
-    name = "model.onnx" if precision == "float32" else f"model-{precision}.onnx"
-    path = run.path / "exports" / name
+def exported(run: Run, precision: str = "float32") -> Path | None:
+    """The run's ONNX file in float32 or int8; None where there is none of this very model and calibration."""
+    path = _place(run, precision)
     try:
         told = engines.metadata(path)
         wanted = {
             "source_sha256": engines.digest(run.model_path),
             "calibration": str(calibrator(run.calibration)),
         }
-        fresh = all(told.get(key) == value for key, value in wanted.items())
     except DataError:  # none, or damaged
-        fresh = False
-    if not fresh:
+        return None
+    return path if all(told.get(key) == value for key, value in wanted.items()) else None
+
+
+def _place(run: Run, precision: str) -> Path:
+    return run.path / "exports" / ("model.onnx" if precision == "float32" else f"model-{precision}.onnx")
+
+
+def _written(run: Run, precision: str = "float32") -> Path:
+    """The run's ONNX file, written anew where it is missing or old."""
+    found = exported(run, precision)
+    if found is None:
         from tenfold import exporting
 
         exporting.export(run, precision=precision)
-    return path
+    return found or _place(run, precision)
 
 
 def _keras(run: Run, reason: str) -> Answerer:

@@ -18,7 +18,7 @@ from typing import Any, Literal
 import numpy as np
 
 from tenfold import images, runs, splits
-from tenfold.abstention import NOT_SURE, answered, familiarity, threshold
+from tenfold.abstention import NOT_SURE, answered, doubt, familiarity, threshold
 from tenfold.datasets import Dataset, Split
 from tenfold.errors import DataError, UsageError, unknown
 from tenfold.evaluation import Evaluation, evaluate
@@ -209,14 +209,12 @@ class Predictor:
     ) -> Prediction:
         best = np.argsort(-probabilities, kind="stable")[:top]
         ranked = tuple((self.class_names[i], float(probabilities[i])) for i in best)
-        (label, confidence), doubt = ranked[0], ""
-        if self.threshold is not None:
-            if familiar is not None and self._strange(familiar):
-                doubt = "unlike the pictures the model knows"
-            elif confidence < self.threshold.confidence:
-                doubt = f"less than {self.threshold.confidence:.1%} sure"
+        label, confidence = ranked[0]
         familiar = None if familiar is None else float(familiar)
-        return Prediction(path, NOT_SURE if doubt else label, confidence, ranked, doubt, familiar)
+        sure_from = None if self.threshold is None else self.threshold.confidence
+        familiar_from = None if self._known is None else self._known.least
+        why = doubt(confidence, familiar, sure_from, familiar_from)
+        return Prediction(path, NOT_SURE if why else label, confidence, ranked, why, familiar)
 
     def _calibrate(self, dataset: Dataset) -> None:
         """Calibrates a run of before there was calibration, and opens its model anew."""
