@@ -18,7 +18,14 @@ from tenfold.cli import options
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
-DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "examples").rglob("*.md")])
+DOCUMENTS = sorted(
+    [
+        *ROOT.glob("*.md"),
+        *(ROOT / "docs").rglob("*.md"),
+        *(ROOT / "deploy").rglob("*.md"),
+        *(ROOT / "examples").rglob("*.md"),
+    ]
+)
 SHELLS = ("bash", "sh", "console", "")
 NOT_RUN = "<!-- not run:"  # on the line before a Python block, with the reason
 

@@ -15,8 +15,8 @@ from tenfold import errors
 from tenfold.cli import command, faults
 
 VERBS = {
-    "Start": ("demo", "train", "resume"),
-    "Use a run": ("evaluate", "compare", "predict", "explain", "report", "export"),
+    "Start": ("demo", "train", "resume", "reproduce"),
+    "Use a run": ("evaluate", "compare", "predict", "explain", "report", "export", "card", "bench", "serve"),
     "Look around": ("doctor", "recipes", "checks"),
 }
 
@@ -26,7 +26,8 @@ _EXAMPLES = """\
   tenfold train photos/ --epochs 20               your own pictures, one folder a class
   tenfold evaluate runs/fast --split test
   tenfold predict runs/fast cat.jpg holiday/ --topk 3
-  tenfold export runs/fast --format onnx"""
+  tenfold export runs/fast --format onnx
+  tenfold serve runs/fast                        a web service, and a page to try it on"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
