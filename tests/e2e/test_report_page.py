@@ -1,17 +1,15 @@
 """The report in a real browser: opened from disk with the network off, on a phone and on a desktop."""
 
-import shutil
-
 import pytest
 
+import browsers
 from digits_run import build
 from tenfold.reporting import report
 
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium on this machine (apt install chromium)")
+playwright = browsers.playwright
+pytestmark = browsers.in_browser
 
-PHONE, DESKTOP = (390, 844), (1400, 900)
+PHONE, DESKTOP = browsers.PHONE, (1400, 900)
 
 
 @pytest.fixture(scope="module")
@@ -21,35 +19,15 @@ def address(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def browser():
-    with playwright.sync_playwright() as tools:
-        # A container has no user namespaces for Chromium's sandbox; the page is our own.
-        browser = tools.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
+    with browsers.launched() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture
 def visit(browser, address):
-    """A function that opens the report; complaints and requests of the page collect in its attributes."""
-    contexts = []
-
-    def visit(size=DESKTOP, scheme="light"):
-        width, height = size
-        context = browser.new_context(
-            viewport={"width": width, "height": height}, color_scheme=scheme, offline=True
-        )
-        contexts.append(context)
-        page = context.new_page()
-        page.complaints, page.requests = [], []
-        page.on("console", lambda message: page.complaints.append(message.text))
-        page.on("pageerror", lambda error: page.complaints.append(str(error)))
-        page.on("request", lambda request: page.requests.append(request.url))
-        page.goto(address)
-        return page
-
-    yield visit
-    for context in contexts:
-        context.close()
+    """A function that opens the report."""
+    with browsers.visits(browser, offline=True) as visit:
+        yield lambda size=DESKTOP, scheme="light": visit(address, size, scheme)
 
 
 @pytest.mark.parametrize("size", [PHONE, DESKTOP])

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import browsers
 from tenfold import engines, exporting, models, runs
 from tenfold.abstention import fit_familiarity
 from tenfold.errors import DataError, GateError
@@ -29,9 +30,7 @@ from tenfold.training import train
 onnx = pytest.importorskip("onnx", reason="needs the extra `export`")
 pytest.importorskip("onnxscript", reason="needs the extra `export`")
 pytest.importorskip("onnxruntime", reason="needs the extra `export`")
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-BROWSER = chromium.program()
-in_browser = pytest.mark.skipif(BROWSER is None, reason="no Chromium on this machine (apt install chromium)")
+playwright, in_browser = browsers.playwright, browsers.in_browser
 
 PHONE, DESKTOP = (360, 740), (1300, 900)
 NAMES = ("cat", "<b>dog</b> & 'co'", "déjà vu", "ship")
@@ -72,39 +71,21 @@ def address(file, folder):
 
 @pytest.fixture(scope="module")
 def program():
-    if BROWSER is None:
-        pytest.skip("no Chromium on this machine (apt install chromium)")
-    with playwright.sync_playwright() as tools:
-        # The camera is Chromium's own test picture, and may be used without asking.
-        fake = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
-        program = tools.chromium.launch(executable_path=BROWSER, args=["--no-sandbox", *fake])
+    with browsers.launched() as program:
         yield program
-        program.close()
 
 
 @pytest.fixture
 def visit(program, address):
-    """A function that opens the page; its complaints and requests collect in attributes."""
-    contexts = []
+    """A function that opens the page and waits until it is ready."""
+    with browsers.visits(program, offline=True) as opened:
 
-    def visit(url=address, size=DESKTOP, scheme="light"):
-        width, height = size
-        context = program.new_context(
-            viewport={"width": width, "height": height}, color_scheme=scheme, offline=True
-        )
-        contexts.append(context)
-        page = context.new_page()
-        page.complaints, page.requests = [], []
-        page.on("console", lambda message: page.complaints.append(message.text))
-        page.on("pageerror", lambda error: page.complaints.append(str(error)))
-        page.on("request", lambda request: page.requests.append(request.url))
-        page.goto(url)
-        playwright.expect(page.get_by_role("status")).to_have_text("Ready.", timeout=30_000)
-        return page
+        def visit(url=address, size=DESKTOP, scheme="light"):
+            page = opened(url, size, scheme)
+            playwright.expect(page.get_by_role("status")).to_have_text("Ready.", timeout=30_000)
+            return page
 
-    yield visit
-    for context in contexts:
-        context.close()
+        yield visit
 
 
 def upload(content, name="some.png"):

@@ -9,52 +9,36 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import browsers
 from tenfold import images
 from tenfold.prediction import Predictor
 
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium on this machine (apt install chromium)")
-
-PHONE, DESKTOP = (390, 844), (1280, 900)
-CAMERA = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
+playwright = browsers.playwright
+pytestmark = browsers.in_browser
+PHONE, DESKTOP = browsers.PHONE, browsers.DESKTOP
 
 
 @pytest.fixture(scope="module")
 def browser():
     playwright.expect.set_options(timeout=20_000)
-    with playwright.sync_playwright() as tools:
-        # A container has no user namespaces for Chromium's sandbox; the page is our own.
-        browser = tools.chromium.launch(executable_path=BROWSER, args=["--no-sandbox", *CAMERA])
+    with browsers.launched() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture
 def visit(browser, server):
-    """A function that opens the page, by default of the common server; what it asks for is remembered."""
-    contexts = []
+    """A function that opens the page, by default of the common server."""
+    with browsers.visits(browser, permissions=["camera"]) as opened:
 
-    def visit(of=server, size=DESKTOP, scheme="light", ready=True):
-        width, height = size
-        context = browser.new_context(
-            viewport={"width": width, "height": height}, color_scheme=scheme, permissions=["camera"]
-        )
-        contexts.append(context)
-        page = context.new_page()
-        page.complaints, page.requests = [], []
-        page.on("console", lambda message: page.complaints.append(message.text))
-        page.on("pageerror", lambda error: page.complaints.append(str(error)))
-        page.on("request", lambda request: page.requests.append(request.url))
-        page.address = f"http://127.0.0.1:{of.port}"
-        page.goto(page.address)
-        if ready:
-            playwright.expect(page.locator("#about")).not_to_have_text("The model is getting ready.")
-        return page
+        def visit(of=server, size=DESKTOP, scheme="light", ready=True):
+            address = f"http://127.0.0.1:{of.port}"
+            page = opened(address, size, scheme)
+            page.address = address
+            if ready:
+                playwright.expect(page.locator("#about")).not_to_have_text("The model is getting ready.")
+            return page
 
-    yield visit
-    for context in contexts:
-        context.close()
+        yield visit
 
 
 def upload(page, content, name="picture.png", kind="image/png"):
