@@ -65,7 +65,7 @@ def plan(settings: Config, *, started: float | None = None, ending: float = 0.0)
     settings = preparation.fit_model(settings, parts.train)
     model = preparation.build(settings, parts.train)
     whole = dataclasses.replace(settings, small_pictures=0.0)
-    batches = Batches(parts.train, whole, one_hot=settings.label_smoothing > 0)
+    batches = Batches(parts.train, whole, one_hot=settings.soft_labels)
     warm, steps = 3, 0
     ready = start = stop = time.perf_counter()
     while stop - start < 3.0 and steps < 200:

@@ -97,7 +97,7 @@ def build(settings: Config, dataset: Dataset) -> keras.Model:
     models.prepare(model, dataset.images[sample])
     steps = settings.epochs * -(-len(dataset) // settings.batch_size)
     logits = models.returns_logits(model)
-    if settings.label_smoothing:
+    if settings.soft_labels:
         loss = keras.losses.CategoricalCrossentropy(logits, label_smoothing=settings.label_smoothing)
     else:
         loss = keras.losses.SparseCategoricalCrossentropy(logits)
@@ -106,7 +106,7 @@ def build(settings: Config, dataset: Dataset) -> keras.Model:
     exact = settings.precision == "float32"
     compiled = "auto" if settings.backend == "jax" or (settings.backend == "tensorflow" and exact) else False
     model.compile(optimizers.build(settings, steps), loss, metrics=["accuracy"], jit_compile=compiled)
-    _settle(model, one_hot=settings.label_smoothing > 0)
+    _settle(model, one_hot=settings.soft_labels)
     return model
 
 

@@ -6,7 +6,6 @@ it, keeps the best epoch in the portable form, and evaluates that on the validat
 
 import contextlib
 import dataclasses
-import platform
 import signal
 import time
 from collections.abc import Iterator, Sequence
@@ -14,9 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 
-from tenfold import callbacks, config, layers, machine, models, preparation, splits, validation
+from tenfold import callbacks, chronicle, layers, models, preparation, splits, validation
 from tenfold.batches import Batches, Epochs, one_hot_labels
 from tenfold.budget import EPOCHS, Budget
 from tenfold.callbacks import Download, Listener
@@ -86,7 +84,7 @@ def train(
             "the last epoch is kept."
         )
     try:
-        _record(run, settings, parts, reason, command)
+        chronicle.begin(run, settings, parts, reason, command)
     except BaseException:
         discard(run)
         raise
@@ -198,7 +196,7 @@ def _fit(
     first: int,
     budget: Budget | None,
 ) -> None:
-    one_hot = settings.label_smoothing > 0
+    one_hot = settings.soft_labels
     clock = None if budget is None else lambda: budget.progress
     batches = Batches(parts.train, settings, one_hot=one_hot, clock=clock)
     held, held_data = parts.validation, None
@@ -247,42 +245,6 @@ def _stopped(run: Run, best: callbacks.Best, code: int) -> Stopped:
     )
 
 
-def _record(run: Run, settings: Config, parts: splits.Parts, reason: str, command: str) -> None:
-    """Writes all that is known before the first step."""
-    train, accelerator = parts.train, machine.accelerator()
-    run.write("config.yaml", config.to_yaml(settings))
-    run.write("command.txt", (command or "tenfold.train(...)") + "\n")
-    run.write(
-        "environment.json",
-        {
-            **machine.versions(),
-            "backend": settings.backend,
-            "precision": settings.precision,
-            "precision_reason": reason,
-            "threads": preparation.threads(settings),
-            "accelerator": accelerator.name if accelerator else None,
-            "host_system": platform.system(),
-        },
-    )
-    run.write(
-        "data.json",
-        {
-            "source": settings.data,
-            "path": str(Path(settings.data).absolute()) if Path(settings.data).exists() else None,
-            "kind": parts.source.kind,
-            "class_names": list(train.class_names),
-            "image_size": settings.image_size,
-            "fit": settings.fit,
-            "counts": parts.counts,
-            "notes": list(parts.notes),
-        },
-    )
-    run.write("splits.json", splits.record(parts, settings))
-    chosen = np.concatenate([np.flatnonzero(train.labels == c)[:10] for c in range(len(train.class_names))])
-    run.save_gallery("train", train.images[chosen], train.labels[chosen])
-    run.append("events.jsonl", {"event": "started"})
-
-
 def _finish(
     run: Run,
     model: keras.Model,
@@ -299,18 +261,4 @@ def _finish(
         )
         found = validation.validate(run, models.observe_fn(exact), parts.validation)
         run.save_evaluation("validation", found.to_dict(), found.predictions(), parts.validation.images)
-    run.write(
-        "summary.json",
-        {
-            "seconds": round(progress.seconds, 1),
-            "images_per_second": round(progress.images_per_second, 1),
-            "parameters": model.count_params(),
-            "flops": models.flops(model),
-            "epochs": len(progress.history) if budget is None else round(progress.epochs, 3),
-            "best_epoch": best.epoch,
-            "monitor": settings.monitor if parts.validation is not None else "last",
-            "peak_memory_bytes": machine.peak_memory(),
-            **({} if budget is None else {"time": budget.seconds, "time_used": round(budget.elapsed, 1)}),
-        },
-    )
-    run.append("events.jsonl", {"event": "finished", "seconds": round(progress.seconds, 1)})
+    chronicle.end(run, model, settings, parts, best, progress, budget)

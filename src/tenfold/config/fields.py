@@ -4,17 +4,12 @@ The command line, the recipes, `config.yaml` in a run folder and the documentati
 dataclasses. A recipe is a `Config`; options replace single fields of it.
 """
 
-import dataclasses
 import math
-import re
-import types
-import typing
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-import msgspec
-
-from tenfold.errors import UsageError, unknown
+from tenfold.config.units import seconds
+from tenfold.errors import UsageError
 
 
 @dataclass(frozen=True)
@@ -99,6 +94,11 @@ class Config:
     backend: Literal["auto", "torch", "tensorflow", "jax"] = "auto"
     """Keras backend. `auto`: KERAS_BACKEND where set, else torch."""
 
+    @property
+    def soft_labels(self) -> bool:
+        """Whether the loss sees shares of all classes in place of one class."""
+        return self.label_smoothing > 0
+
     def __post_init__(self) -> None:
         _require(0 <= self.val_split < 1, "val_split", self.val_split, "at least 0 and below 1")
         _require(self.epochs >= 1, "epochs", self.epochs, "1 or more")
@@ -125,142 +125,3 @@ class Config:
 def _require(holds: bool, name: str, value: Any, expected: str) -> None:
     if not holds:
         raise UsageError(f"{name} must be {expected}. Received: {name}={value}")
-
-
-_UNITS = {"h": 3600, "m": 60, "s": 1}
-
-
-def seconds(text: str) -> float:
-    """A time span as people write it, in seconds: hours, minutes and seconds, or a number of seconds alone.
-
-    Raises:
-        UsageError: anything else.
-
-    Example:
-        >>> seconds("1h30m"), seconds("1.5m"), seconds("90")
-        (5400.0, 90.0, 90.0)
-    """
-    number = r"(\d+\.?\d*|\.\d+)"
-    found = re.fullmatch(rf"{number}|(?:{number}h)?(?:{number}m)?(?:{number}s)?", text.strip().lower())
-    if not (found and any(found.groups())):
-        raise UsageError(f"time must be a time span, for example 90, 90s, 5m or 1h30m. Received: time={text}")
-    alone, *parts = found.groups(default="0")
-    return float(alone) + sum(float(part) * size for part, size in zip(parts, _UNITS.values(), strict=True))
-
-
-def share(text: str) -> float:
-    """A share as people write it: 2%, or 0.02.
-
-    Raises:
-        UsageError: anything else, or not between 0 and 1.
-
-    Example:
-        >>> share("2%"), share("0.02")
-        (0.02, 0.02)
-    """
-    number, percent, rest = text.strip().partition("%")
-    try:
-        value = float(number) / (100 if percent else 1)
-    except ValueError:
-        value = math.nan
-    if rest or not 0 <= value <= 1:
-        raise UsageError(f"Expected a share such as 2% or 0.02. Received: {text!r}")
-    return value
-
-
-def override(config: Config, key: str, text: str) -> Config:
-    """`config` with the field `key` (dotted for nested ones) read from `text`.
-
-    Args:
-        config: the settings to start from.
-        key: a field's name, for example "epochs", "augmentation.crop" or "model_options.width".
-        text: the value as a user types it; `none` clears an optional field.
-
-    Raises:
-        UsageError: unknown field (the nearest is named), or text that does not fit its type.
-
-    Example:
-        >>> override(Config(), "augmentation.crop", "2").augmentation.crop
-        2
-    """
-    return _override(config, key.replace("-", "_"), text, key)
-
-
-def _override(values: Any, path: str, text: str, key: str) -> Any:
-    head, _, rest = path.partition(".")
-    hints = typing.get_type_hints(type(values))
-    if head not in hints:
-        raise UsageError(unknown("setting", key, _names(Config)))
-    current = getattr(values, head)
-    if isinstance(current, dict):
-        if not rest:
-            raise UsageError(f"{key} takes an option's name too. Expected: --set {key}.NAME=VALUE")
-        return dataclasses.replace(values, **{head: {**current, rest: _plain(text)}})
-    if dataclasses.is_dataclass(current) or rest:
-        if not (dataclasses.is_dataclass(current) and rest):
-            raise UsageError(unknown("setting", key, _names(Config)))
-        return dataclasses.replace(values, **{head: _override(current, rest, text, key)})
-    return dataclasses.replace(values, **{head: _read(text, hints[head], key)})
-
-
-def _names(kind: type) -> list[str]:
-    names = []
-    for name, hint in typing.get_type_hints(kind).items():
-        nested = dataclasses.is_dataclass(hint)
-        names += [f"{name}.{inner}" for inner in _names(typing.cast(type, hint))] if nested else [name]
-    return names
-
-
-def _plain(text: str) -> Any:
-    """A number or truth value where the text reads as one, else the text itself."""
-    try:
-        value = msgspec.json.decode(text)
-    except msgspec.DecodeError:
-        return text
-    return value if isinstance(value, bool | int | float | str) else text
-
-
-def _read(text: str, hint: Any, key: str) -> Any:
-    optional = isinstance(hint, types.UnionType) and type(None) in typing.get_args(hint)
-    if optional and text.lower() == "none":
-        return None
-    try:
-        return msgspec.convert(text, hint, strict=False)
-    except msgspec.ValidationError as error:
-        choices = typing.get_args(hint) if typing.get_origin(hint) is Literal else None
-        if choices:
-            raise UsageError(unknown(key, text, choices)) from None
-        raise UsageError(f"{key} cannot be read: {error}. Received: {key}={text}") from None
-
-
-def to_yaml(config: Config) -> str:
-    """The settings as `config.yaml` holds them; `from_yaml` reads them back."""
-    return msgspec.yaml.encode(config).decode()
-
-
-def from_yaml(text: str, name: str = "config.yaml") -> Config:
-    """Settings from a file's text.
-
-    Raises:
-        UsageError: not YAML, an unknown key (the nearest is named), or a value that does not fit.
-    """
-    try:
-        values = msgspec.yaml.decode(text)
-    except msgspec.DecodeError as error:
-        raise UsageError(f"{name} is not YAML: {error}") from None
-    if not isinstance(values, dict):
-        raise UsageError(f"{name} holds no settings. Expected lines such as `epochs: 10`.")
-    _check_keys(values, Config, name)
-    try:
-        return msgspec.convert(values, Config)
-    except msgspec.ValidationError as error:
-        raise UsageError(f"{name}: {error}") from None
-
-
-def _check_keys(values: dict[str, Any], kind: type, name: str) -> None:
-    hints = typing.get_type_hints(kind)
-    for key, value in values.items():
-        if key not in hints:
-            raise UsageError(f"{name}: {unknown('setting', str(key), hints)}")
-        if dataclasses.is_dataclass(hints[key]) and isinstance(value, dict):
-            _check_keys(value, typing.cast(type, hints[key]), name)
