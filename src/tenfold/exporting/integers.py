@@ -2,6 +2,7 @@
 
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -21,11 +22,11 @@ def onnx_int8(content: Content, path: Path) -> None:
 
 
 def int8(file: Path, path: Path, *, calibration: np.ndarray, images: np.ndarray) -> Path:
-    """Writes a file of `onnx` anew with its convolutions in 8-bit integers: sooner, and a little off.
+    """Writes a file of `onnx` anew in 8-bit integers: smaller, sooner, and a little off.
 
-    Weights are rounded in each filter so that their errors cancel (`rounding`), activations within the range
-    that real pictures give them (static quantization, Jacob et al., arXiv:1712.05877); all else stays in
-    float32.
+    Weights of convolutions and dense layers are rounded in each filter so that their errors cancel
+    (`rounding`), activations within the range that real pictures give them (static quantization, Jacob et
+    al., arXiv:1712.05877); the last dense layer and all else stay in float32.
 
     Args:
         file: written by `onnx`; left as it is.
@@ -51,13 +52,14 @@ def int8(file: Path, path: Path, *, calibration: np.ndarray, images: np.ndarray)
 
     with runs.Run(path.parent).replacing(path.name) as temporary:
         quant_pre_process(file, temporary, skip_symbolic_shape=True)
-        _even(temporary)
+        exact = _even(temporary)
         quantization.quantize_static(
             temporary,
             temporary,
             Pictures(),
             # Relu goes into the convolution before it, whose range then needs nothing below 0.
-            op_types_to_quantize=["Conv", "Relu", "MaxPool"],
+            op_types_to_quantize=["Conv", "Gemm", "MatMul", "Relu", "MaxPool"],
+            nodes_to_exclude=exact,
             per_channel=True,
             activation_type=quantization.QuantType.QUInt8,  # signed ones are slow in onnxruntime
             weight_type=quantization.QuantType.QInt8,
@@ -77,15 +79,35 @@ def int8(file: Path, path: Path, *, calibration: np.ndarray, images: np.ndarray)
     return path
 
 
-def _even(file: Path) -> None:
-    """Rounds the weights of convolutions as `rounding.evened` does, which the quantization then keeps."""
+def _even(file: Path) -> list[str]:
+    """Rounds weights as `rounding.evened` does, which the quantization then keeps.
+
+    Returns:
+        The products that are to stay exact: the last one, which decides between the classes, and those of
+        activations with each other, or with weights that are no matrix.
+    """
     import onnx
 
     model = onnx.load(file)
     weights = {weight.name: weight for weight in model.graph.initializer}
-    for node in model.graph.node:
-        if node.op_type == "Conv" and node.input[1] in weights:
-            kernel = onnx.numpy_helper.to_array(weights[node.input[1]])
-            even = evened(kernel.reshape(*kernel.shape[:2], -1)).reshape(kernel.shape)
-            weights[node.input[1]].CopyFrom(onnx.numpy_helper.from_array(even, node.input[1]))
+    nodes = [node for node in model.graph.node if node.op_type in ("Conv", "Gemm", "MatMul")]
+    last = next((node for node in reversed(nodes) if node.op_type != "Conv"), None)
+    exact = []
+    for number, node in enumerate(nodes):
+        node.name = node.name or f"{node.op_type}_{number}"
+        held = weights.get(node.input[1])
+        if node is last or held is None or (node.op_type != "Conv" and len(held.dims) != 2):
+            exact.append(node.name)
+            continue
+        kernel = onnx.numpy_helper.to_array(held)
+        filters = kernel if node.op_type == "Conv" or _transposed(node) else kernel.T
+        even = evened(filters.reshape(*filters.shape[:2], -1)).reshape(filters.shape)
+        even = np.ascontiguousarray(even if filters is kernel else even.T)
+        held.CopyFrom(onnx.numpy_helper.from_array(even, node.input[1]))
     onnx.save(model, file)
+    return exact
+
+
+def _transposed(node: Any) -> bool:
+    """Whether a matrix product takes its weights as (outputs, inputs)."""
+    return node.op_type == "Gemm" and any(given.name == "transB" and given.i for given in node.attribute)
