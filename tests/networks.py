@@ -2,11 +2,34 @@
 
 import keras
 import numpy as np
+import pytest
 
 from tenfold import models
 from tenfold.abstention import fit_familiarity
 from tenfold.calibration import Calibrator
 from tenfold.exporting.content import Content
+
+SMALL = {
+    "convmixer": {"width": 32, "depth": 2},
+    "convnext": {"width": 16, "depth": 1},
+    "inception": {"width": 0.25},
+    "mobilenetv2": {"width": 0.25},
+    "resnet18": {"width": 8},
+    "resnet20": {"depth": 8, "attention": "cbam"},
+    "resnet56": {"depth": 8, "shortcut": "projection", "attention": "se"},
+    "vgg16": {"depth": 11, "width": 8},
+    "vit": {"width": 32, "depth": 2, "heads": 2},
+    "wideresnet": {"depth": 10, "widen": 1, "dropout": 0.1},
+}
+"""Options that make large architectures small enough for tests, and have a turn at each kind of part."""
+
+
+def architectures(*quick):
+    """All of `models.BUILDERS` for a costly test; those in `SMALL`, except `quick`, run as slow ones."""
+    return [
+        pytest.param(name, marks=pytest.mark.slow) if name in SMALL and name not in quick else name
+        for name in models.BUILDERS
+    ]
 
 
 def pictures(count=24, size=32):
@@ -80,3 +103,15 @@ def rich(model, images, **more):
     calibrator = Calibrator(1.4, (-1.1, 1.3))
     limit = float(np.median(calibrator(answers).max(axis=1)))
     return Content(model, images, {}, "flip", calibrator, known, limit, **more)
+
+
+def awake(network, pixels):
+    """A fresh network whose batch norms know pictures, so that something of these comes out at its end."""
+    norms = [layer for layer in network.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    kept = [layer.momentum for layer in norms]
+    for layer in norms:
+        layer.momentum = 0.0
+    network(pixels, training=True)
+    for layer, momentum in zip(norms, kept, strict=True):
+        layer.momentum = momentum
+    return network

@@ -1,13 +1,16 @@
 """Batches: every picture once an epoch, in an order and with changes that the seed alone decides."""
 
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
 
 from tenfold import machine, models
-from tenfold.batches import Batches, Epochs, one_hot_labels, small_side, worth_residing
+from tenfold.batches import Batches, Epochs, held_data, held_size, one_hot_labels, small_side, worth_residing
 from tenfold.config import Augmentation, Config
 from tenfold.datasets import Dataset, load
+from tenfold.datasets.rows import Rows
 
 
 @pytest.fixture
@@ -112,3 +115,41 @@ def test_pictures_live_on_an_accelerator_that_has_room_for_them(dataset, monkeyp
         assert worth_residing(dataset, Config()) == there
     monkeypatch.setattr(machine, "accelerator", lambda: None)
     assert not worth_residing(dataset, Config())
+
+
+def test_pictures_on_the_disk_make_the_same_batches(dataset, tmp_path):
+    dataset.images.tofile(tmp_path / "pixels")
+    mapped = np.memmap(tmp_path / "pixels", np.uint8, "r", shape=dataset.images.shape)
+    there = dataclasses.replace(dataset, images=Rows([mapped]))
+    settings = Config(batch_size=16, augmentation=Augmentation(crop=2, flip="random", brightness=0.2))
+    pairs = zip(*(epoch(Batches(data, settings, one_hot=False), 4) for data in (dataset, there)), strict=True)
+    assert all((a[0] == b[0]).all() and (a[1] == b[1]).all() for a, b in pairs)
+
+
+@pytest.mark.parametrize("one_hot", [False, True])
+def test_validation_pictures_on_the_disk_score_as_those_in_memory(dataset, tmp_path, one_hot):
+    dataset.images.tofile(tmp_path / "pixels")
+    mapped = np.memmap(tmp_path / "pixels", np.uint8, "r", shape=dataset.images.shape)
+    there = dataclasses.replace(dataset, images=Rows([mapped]))
+    layers = [keras.layers.Rescaling(1 / 255), keras.layers.Flatten(), keras.layers.Dense(3, "softmax")]
+    model = keras.Sequential(layers)
+    loss = "categorical_crossentropy" if one_hot else "sparse_categorical_crossentropy"
+    model.compile("sgd", loss, metrics=["accuracy"])
+    scores = []
+    for data in (dataset, there):
+        given = held_data(data, 16, one_hot=one_hot)
+        words = {"x": given} if data is there else {"x": given[0], "y": given[1], "batch_size": 16}
+        scores.append(model.evaluate(**words, verbose=0))
+    assert scores[0] == scores[1]
+    assert held_data(None, 16, one_hot=one_hot) is None
+
+
+def test_pictures_on_the_disk_do_not_move_to_an_accelerator(dataset, monkeypatch):
+    monkeypatch.setattr(machine, "accelerator", lambda: machine.Accelerator("cuda", "a card", 2**40, True))
+    assert worth_residing(dataset, Config())
+    assert not worth_residing(dataclasses.replace(dataset, images=Rows([dataset.images])), Config())
+
+
+@pytest.mark.parametrize(("side", "size"), [(8, 500), (32, 500), (64, 125), (256, 16)])
+def test_large_validation_pictures_come_in_small_batches(side, size):
+    assert held_size(16, side) == size

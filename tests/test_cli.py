@@ -17,7 +17,7 @@ import pytest
 from rich.console import Console
 
 from tenfold import cli
-from tenfold.callbacks import Download, Moment
+from tenfold.callbacks import Download, Moment, Reading
 from tenfold.cli import backends, demo, faults, options, settings, train
 from tenfold.cli.progress import Progress, duration
 from tenfold.config import Config, to_yaml
@@ -159,6 +159,15 @@ class TestOptions:
     def test_switches(self):
         given = parsed("--dry-run", "exist_ok=true", "quiet=false")
         assert (given.dry_run, given.exist_ok, given.quiet, given.json) == (True, True, False, False)
+
+    def test_a_switch_that_a_file_has_on_may_be_given_again_or_taken_back(self, tmp_path):
+        (tmp_path / "on.yaml").write_text("tensorboard: true\n")
+        file = ("--config", str(tmp_path / "on.yaml"))
+        assert parsed(*file).settings.tensorboard
+        assert parsed(*file, "--tensorboard").settings.tensorboard
+        assert not parsed(*file, "--no-tensorboard").settings.tensorboard
+        assert not parsed(*file, "tensorboard=false").settings.tensorboard
+        assert not parsed("--no-tensorboard").settings.tensorboard
 
     def test_the_command_line_beats_the_file_beats_the_recipe(self, tmp_path):
         from tenfold.recipes import recipe
@@ -678,6 +687,13 @@ class TestProgress:
         ticks = iter(range(0, 1000, 40))
         shown = self.drawn([Download(10**7, 10**8), Download(10**8, 10**8)], clock=lambda: next(ticks))
         assert shown.splitlines()[0] == "downloading  10%  10.0 of 100.0 MB"
+
+    def test_decoding_of_pictures(self, capsys):
+        ticks = iter(range(0, 1000, 40))
+        shown = self.drawn([Reading(1000, 4000), Reading(4000, 4000)], clock=lambda: next(ticks))
+        assert shown.splitlines()[0] == "reading pictures  25%  1,000 of 4,000"
+        self.drawn([Reading(1000, 4000)], style="json", clock=lambda: next(ticks))
+        assert json.loads(capsys.readouterr().out) == {"event": "reading", "done": 1000, "total": 4000}
 
     def test_quiet_draws_nothing(self):
         assert self.drawn(["x", self.moment(epoch_ended=True)], style="quiet") == ""

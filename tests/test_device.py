@@ -59,6 +59,8 @@ def both(images, pictures, settings, side=None):
         Augmentation(crop=30),  # mirrored more than once
         Augmentation(brightness=0.9),
         Augmentation(cutout=6),
+        Augmentation(flip="both", crop=2),
+        Augmentation(erasing=1.0),
         dataclasses.replace(EVERYTHING, rotation=0, shift=0, zoom=0),
     ],
     ids=lambda settings: "-".join(f"{k}{v}" for k, v in vars(settings).items() if v not in (0, "none")),
@@ -69,9 +71,19 @@ def test_every_pixel_is_that_of_the_processor(images, pictures, settings):
     assert (device == host).all()
 
 
-@pytest.mark.skipif(BACKEND != "torch", reason="warped under torch only")
-def test_warping_is_the_processors_too(images, pictures):
-    host, device = both(images, pictures, EVERYTHING)
+@pytest.mark.skipif(BACKEND != "torch", reason="retouched under torch only")
+@pytest.mark.parametrize(
+    "settings",
+    [
+        EVERYTHING,
+        Augmentation(shear=20, contrast=0.4, saturation=0.6),
+        Augmentation(randaugment=3, magnitude=20),
+        Augmentation(augmix=5),
+    ],
+    ids=["everything", "colour", "randaugment", "augmix"],
+)
+def test_retouching_is_the_processors_too(images, pictures, settings):
+    host, device = both(images, pictures, settings)
     # A graphics processor may round a pixel the other way.
     assert np.abs(device.astype(int) - host).max() <= (0 if pictures.batch(np.arange(1))[0].is_cpu else 1)
 
@@ -83,6 +95,18 @@ def test_small_pictures_are_off_by_a_grey_level_at_most():
     assert device.shape == (17, 24, 24, 3)
     assert device.dtype == np.uint8
     assert np.abs(device.astype(int) - host).max() <= 1
+
+
+@here
+@pytest.mark.parametrize("name", ["mixup", "cutmix"])
+def test_pictures_and_labels_are_mixed_as_by_the_processor(images, name):
+    labels = np.eye(40, dtype=np.float32)
+    index = np.random.default_rng(1).permutation(40)[:17]
+    change = Augmentation(flip="random", **{name: 1.0})
+    drawn = augmentation.draw(change, (17, *images.shape[1:]), np.random.default_rng(2))
+    batch, targets = Pictures(images, labels).batch(index, **vars(drawn))
+    assert (pixels(batch) == augmentation.apply(images[index], drawn)).all()
+    np.testing.assert_allclose(pixels(targets), augmentation.mix(labels[index], drawn), atol=1e-6)
 
 
 @here

@@ -57,3 +57,22 @@ def test_pictures_come_in_channels_last_whatever_follows(data_format):
     if data_format == "channels_first":
         out = out.transpose(0, 2, 3, 1)
     np.testing.assert_allclose(out, images / 255, atol=1e-6)
+
+
+@torch_only
+@pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
+def test_layer_norm_of_channels_that_lie_first_is_that_of_channels_that_lie_last(policy):
+    x = np.random.default_rng(0).normal(2, 3, (4, 6, 7, 5)).astype("float32")  # n, h, w, c
+    last = layers.layer_normalization("channels_last", epsilon=1e-6, dtype=policy)
+    first = layers.layer_normalization("channels_first", epsilon=1e-6, dtype=policy)
+    last.build(x.shape)
+    first.build((4, 5, 6, 7))
+    weights = [w + np.arange(5, dtype="float32") / 5 for w in last.get_weights()]
+    last.set_weights(weights)
+    first.set_weights(weights)
+    given = keras.ops.cast(x, last.compute_dtype)
+    ours = first(keras.ops.transpose(given, (0, 3, 1, 2)))
+    assert keras.backend.standardize_dtype(ours.dtype) == keras.backend.standardize_dtype(last(given).dtype)
+    ours = keras.ops.convert_to_numpy(keras.ops.transpose(ours, (0, 2, 3, 1)))
+    theirs = keras.ops.convert_to_numpy(last(given))
+    np.testing.assert_allclose(ours, theirs, atol=1e-5 if policy == "float32" else 0.05)

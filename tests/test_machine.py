@@ -67,6 +67,29 @@ def test_an_accelerator_of_jax_tells_its_name_and_its_room(monkeypatch):
     assert machine.accelerator() is None
 
 
+LIMITED = """
+import resource
+import numpy as np
+from tenfold import machine
+for kind in (resource.RLIMIT_DATA, resource.RLIMIT_AS):
+    before = machine.free_memory()
+    hard = resource.getrlimit(kind)[1]
+    resource.setrlimit(kind, (2**30, hard))
+    print(machine.free_memory() < min(before, 2**30))
+    taken = np.ones(2**28, np.uint8)
+    print(machine.free_memory() < 2**30 - 2**28)
+    del taken
+    resource.setrlimit(kind, (hard, hard))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="read from /proc")
+def test_free_memory_knows_the_limits_of_the_process():
+    assert 2**20 < machine.free_memory() < 2**50
+    done = subprocess.run([sys.executable, "-c", LIMITED], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["True"] * 4
+
+
 def test_versions_name_what_a_result_depends_on():
     found = machine.versions()
     assert {"python", "tenfold", "keras", "torch", "numpy", "processor", "cores", "platform"} <= set(found)

@@ -1,11 +1,17 @@
 """Every registered model passes the same tests."""
 
+import dataclasses
+import math
+
 import keras
 import numpy as np
 import pytest
 
-from tenfold import layers, models
+from networks import SMALL
+from tenfold import datasets, engines, exporting, layers, models, recipes, runs, training, zoo
+from tenfold.calibration import calibrator
 from tenfold.errors import DataError, UsageError
+from tenfold.explanation import heat_maps
 
 SHAPE = (32, 32, 3)
 
@@ -22,7 +28,8 @@ def name(request):
 
 def built(name, images, data_format="channels_last", precision="float32"):
     keras.utils.set_random_seed(1)
-    model = models.build(name, SHAPE, 4, data_format=data_format, precision=precision)
+    options = SMALL.get(name)
+    model = models.build(name, SHAPE, 4, data_format=data_format, precision=precision, options=options)
     models.prepare(model, images)
     return model
 
@@ -48,7 +55,7 @@ def test_every_trainable_weight_learns(name, images):
 
 def test_both_layouts_agree(name, images):
     first = built(name, images, "channels_first")
-    last = models.twin(first, name, data_format="channels_last")
+    last = models.twin(first, name, data_format="channels_last", options=SMALL.get(name))
     np.testing.assert_allclose(models.predict_fn(first)(images), models.predict_fn(last)(images), atol=1e-5)
 
 
@@ -57,15 +64,18 @@ def test_it_survives_saving(name, images, tmp_path):
     model.save(tmp_path / "model.keras")
     again = models.load(tmp_path / "model.keras")
     assert (models.predict_fn(model)(images) == models.predict_fn(again)(images)).all()
-    kinds = {type(layer).__module__.split(".")[0] for layer in again.layers}
+    kinds = {type(part).__module__.split(".")[0] for part in again.operations}
     assert kinds == {"keras"}
 
 
 def test_bfloat16_is_close_to_float32(name, images):
     exact = built(name, images, layers.training_format())
-    rough = models.twin(exact, name, data_format=layers.training_format(), precision="mixed_bfloat16")
+    layout, options = layers.training_format(), SMALL.get(name)
+    rough = models.twin(exact, name, data_format=layout, precision="mixed_bfloat16", options=options)
     assert rough.output.dtype == "float32"
-    np.testing.assert_allclose(models.predict_fn(exact)(images), models.predict_fn(rough)(images), atol=0.05)
+    answers, rounded = (models.predict_fn(each)(images) for each in (exact, rough))
+    # Fifty convolutions in a row, each rounded, add up.
+    np.testing.assert_allclose(answers, rounded, atol=0.1 if name == "mobilenetv2" else 0.05)
     assert keras.config.dtype_policy().name == "float32"
 
 
@@ -77,6 +87,26 @@ def test_the_classics_have_the_sizes_that_are_known_of_them(name, parameters):
     assert models.build(name, SHAPE, 10).count_params() == parameters
 
 
+# Trainable weights, as the papers or their authors' code have them.
+TRAINABLE = {
+    "inception": 1_649_402,
+    "mobilenetv2": 2_236_682,
+    "resnet18": 11_173_962,
+    "resnet20": 269_722,
+    "resnet56": 853_018,
+    "wideresnet": 2_748_890,
+}
+
+
+@pytest.mark.parametrize("name", models.BUILDERS)
+def test_sizes_are_those_that_the_package_tells_and_the_papers(name):
+    model, told = models.build(name, SHAPE, 10), zoo.figures()[name]
+    found = (model.count_params(), models.flops(model))
+    assert found == (told.parameters, told.flops), "run: python benchmarks/models.py --sizes"
+    trainable = sum(math.prod(weight.shape) for weight in model.trainable_weights)
+    assert TRAINABLE.get(name, trainable) == trainable
+
+
 def test_flops_are_counted_by_hand_for_a_small_net():
     inputs = keras.Input((8, 8, 3))
     x = keras.layers.Conv2D(4, 3, padding="same")(inputs)  # 8 * 8 places, 27 * 4 weights
@@ -86,6 +116,36 @@ def test_flops_are_counted_by_hand_for_a_small_net():
     assert models.flops(models.build("fast", SHAPE, 10)) == models.flops(
         models.build("fast", SHAPE, 10, data_format="channels_first")
     )
+
+
+@pytest.mark.parametrize(
+    ("shape", "layer", "products"),
+    [
+        ((8, 6, 4), keras.layers.Conv2D(10, 3, groups=2), 6 * 4 * 9 * 2 * 10),
+        ((8, 6, 4), keras.layers.Conv2D(10, 3, strides=2, padding="same"), 4 * 3 * 9 * 4 * 10),
+        ((8, 6, 4), keras.layers.DepthwiseConv2D(3, depth_multiplier=2), 6 * 4 * 9 * 4 * 2),
+        ((8, 6, 4), keras.layers.SeparableConv2D(10, 3, padding="same"), 8 * 6 * (9 * 4 + 4 * 10)),
+        ((8, 4), keras.layers.Conv1D(10, 3), 6 * 3 * 4 * 10),
+        ((8, 4), keras.layers.Dense(10), 8 * 4 * 10),
+        ((8, 4), keras.layers.EinsumDense("bnp,pd->bnd", (8, 10), bias_axes="nd"), 8 * 4 * 10),
+        ((8, 4), keras.layers.EinsumDense("...np,npd->...d", 10), 8 * 4 * 10),
+        ((8, 4), keras.layers.LayerNormalization(), 0),
+    ],
+)
+def test_flops_are_counted_by_hand_for_each_kind_of_layer(shape, layer, products):
+    inputs = keras.Input(shape)
+    inner = keras.Model(inputs, layer(inputs))
+    assert models.flops(inner) == 2 * products
+    outer = keras.Input(shape)
+    assert models.flops(keras.Model(outer, inner(outer))) == 2 * products
+
+
+def test_flops_of_attention_are_counted_by_hand():
+    asking, told = keras.Input((5, 8)), keras.Input((7, 6))
+    outputs = keras.layers.MultiHeadAttention(2, 3, value_dim=4)(asking, told)
+    dense = 5 * 8 * 2 * 3 + 7 * 6 * 2 * 3 + 7 * 6 * 2 * 4 + 5 * 2 * 4 * 8  # queries, keys, values, output
+    scores = 2 * 5 * 7 * (3 + 4)
+    assert models.flops(keras.Model([asking, told], outputs)) == 2 * (dense + scores)
 
 
 def test_unknown_names_and_options_are_answered():
@@ -114,18 +174,21 @@ def test_a_third_convolution_adds_to_what_it_was_given():
 
 
 @pytest.mark.skipif(keras.backend.backend() == "tensorflow", reason="fit takes one size there")
-def test_a_model_with_global_pooling_learns_from_two_sizes():
-    model = models.build("fast", SHAPE, 10, options={"width": 0.125, "stem": 8})
+@pytest.mark.parametrize("name", sorted(models.ANY_SIZE))
+def test_a_model_with_global_pooling_takes_other_sizes(name):
+    model = models.build(name, SHAPE, 10, options=SMALL.get(name, {"width": 0.125}))
     with pytest.raises(ValueError, match="shape"):
         model(np.zeros((2, 24, 24, 3), np.uint8), training=False)
     models.take_any_size(model)
-    for side in (24, 32):
+    for side in (24, 28, 32):
         assert model(np.zeros((2, side, side, 3), np.uint8), training=False).shape == (2, 10)
 
 
 @pytest.mark.parametrize("name", models.BUILDERS)
 def test_models_of_any_size_have_weights_that_depend_on_none(name):
-    small, large = (models.build(name, (side, side, 3), 10).count_params() for side in (32, 48))
+    small, large = (
+        models.build(name, (side, side, 3), 10, options=SMALL.get(name)).count_params() for side in (32, 48)
+    )
     assert (small == large) == (name in models.ANY_SIZE)
 
 
@@ -161,3 +224,78 @@ def test_a_softmax_at_the_end_is_known_as_an_activation_and_as_a_layer():
     np.testing.assert_allclose(
         models.predict_fn(plain)(pictures), models.predict_fn(ended)(pictures), atol=1e-6
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "answer"),
+    [
+        ("resnet20", {"depth": 21}, r"6n \+ 2.*Received: depth=21"),
+        ("resnet20", {"shortcut": "projekt"}, "Did you mean 'projection'"),
+        ("resnet18", {"attention": "cbma"}, "Did you mean 'cbam'"),
+        ("wideresnet", {"depth": 28 + 1}, r"6n \+ 4.*Received: depth=29"),
+        ("vgg16", {"depth": 12}, "Choices: 11, 13, 16, 19"),
+        ("vit", {"patch": 5}, "multiple of patch.*image_size=32, patch=5"),
+        ("vit", {"heads": 5}, "multiple of heads.*heads=5"),
+    ],
+)
+def test_options_that_make_no_network_are_answered(name, options, answer):
+    with pytest.raises(UsageError, match=answer):
+        models.build(name, SHAPE, 10, options=options)
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_eight_pixels_are_not_too_few_for_what_comes_from_papers(name):
+    model = models.build(name, (8, 8, 3), 10, options=SMALL[name])
+    assert model(np.zeros((2, 8, 8, 3), np.uint8), training=False).shape == (2, 10)
+
+
+def test_a_shortcut_without_weights_takes_every_second_pixel_and_adds_empty_channels(images):
+    model = models.build("resnet20", SHAPE, 10, options={"depth": 8})
+    begins = next(layer for layer in model.layers if isinstance(layer, keras.layers.AveragePooling2D))
+    adds = [layer for layer in model.layers if isinstance(layer, keras.layers.Add)]
+    add = next(layer for layer in adds if layer.output.shape[1] == 16)
+    before, after = keras.Model(model.inputs, [begins.input, add.input[0]]).predict(images, verbose=0)
+    np.testing.assert_array_equal(after[..., :16], before[:, ::2, ::2])
+    assert after.shape == (8, 16, 16, 32)
+    assert not after[..., 16:].any()
+
+
+@pytest.mark.parametrize(("kind", "scales"), [("se", 3), ("cbam", 6)])
+def test_attention_weighs_without_turning_signs(kind, scales, images):
+    model = models.build("resnet20", SHAPE, 10, options={"depth": 8, "attention": kind})
+    multiply = [layer for layer in model.layers if isinstance(layer, keras.layers.Multiply)]
+    assert len(multiply) == scales
+    outputs = [tensor for layer in multiply for tensor in (*layer.input, layer.output)]
+    found = keras.Model(model.inputs, outputs).predict(images, verbose=0)
+    for maps, weights, weighed in zip(found[::3], found[1::3], found[2::3], strict=True):
+        assert ((weights >= 0) & (weights <= 1)).all()
+        assert np.ptp(weights) > 0
+        assert 1 in weights.shape[1:]
+        np.testing.assert_allclose(weighed, maps * weights, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", models.BUILDERS)
+def test_it_learns_from_pictures_and_what_is_exported_answers_as_it_does(name, cifar_data, tmp_path):
+    pytest.importorskip("onnxscript", reason="needs the extra `export`")
+    train = datasets.load(str(cifar_data), "train").subset(np.arange(5000))
+    arrays = tmp_path / "part.npz"
+    np.savez(arrays, images=train.images, labels=train.labels, class_names=train.class_names)
+    recipe = "vit" if name in ("convmixer", "convnext", "vit") else "resnet20"
+    settings = dataclasses.replace(
+        recipes.recipe(recipe), data=str(arrays), model=name, epochs=1, batch_size=64, learning_rate=0.02
+    )
+    if recipe == "vit":
+        settings = dataclasses.replace(settings, learning_rate=0.001)
+    run = training.train(settings, runs=tmp_path)
+    assert run.scores("validation")["accuracy"] > 0.15
+    again = runs.open_run(run.path)
+    file = engines.open_file(exporting.export(again), "onnxruntime")
+    pictures = train.images[:200]
+    own = models.predict_fn(models.load(again.model_path), calibrator=calibrator(again.calibration))
+    np.testing.assert_allclose(file(pictures), own(pictures), atol=1e-4)
+    quick = models.load_fast(again.model_path, name)
+    method = "occlusion" if name == "vit" else "layercam"
+    maps = heat_maps(quick, pictures[:4], train.labels[:4], method=method)
+    assert maps.shape == (4, 32, 32)
+    assert maps.max() == 1

@@ -61,3 +61,18 @@ def test_what_leads_nowhere_is_a_failure(folder, given, reason):
     assert isinstance(item, Failure)
     assert given in item.reason
     assert reason in item.reason
+
+
+def test_photographs_that_nobody_decodes_are_named_and_not_passed_over(folder):
+    for name in ("phone.HEIC", "in/raw.NEF"):
+        (folder / name).write_bytes(b"x")
+    assert names(folder)[2:] == [folder / "phone.HEIC", folder / "in" / "c.webp", folder / "in" / "raw.NEF"]
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may list every folder")
+def test_a_folder_without_permission_is_named(folder):
+    (folder / "in").chmod(0)
+    *_, refused = paths.find([folder])
+    (folder / "in").chmod(0o700)
+    assert isinstance(refused, Failure)
+    assert "in cannot be listed" in refused.reason

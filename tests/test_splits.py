@@ -5,8 +5,9 @@ import dataclasses
 import numpy as np
 import pytest
 
-from tenfold import config, runs, splits
+from tenfold import config, machine, runs, splits
 from tenfold.config import Config
+from tenfold.datasets.rows import Rows
 from tenfold.errors import DataError
 
 DIGITS = Config(data="digits", val_split=0.2)
@@ -145,3 +146,27 @@ def test_a_fix_list_of_other_data_is_noticed(tmp_path):
     listed.write_text("id,split,action\ncat/1.png,train,exclude\n")
     with pytest.raises(DataError, match="names no picture of digits"):
         splits.read(dataclasses.replace(DIGITS, exclude=str(listed)))
+
+
+@pytest.fixture
+def little_memory(monkeypatch, tmp_path):
+    monkeypatch.setenv("TENFOLD_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(machine, "free_memory", lambda: 0)
+
+
+def test_pictures_on_the_disk_are_split_and_hashed_as_those_in_memory(picture_folder, request):
+    settings = Config(data=str(picture_folder({"a": 30, "b": 30})), image_size=8, val_split=0.2, fraction=0.5)
+    before = splits.record(splits.read(settings), settings)
+    request.getfixturevalue("little_memory")
+    parts = splits.read(settings)
+    assert isinstance(parts.train.images, Rows)
+    assert isinstance(parts.validation.images, Rows)
+    assert splits.record(parts, settings) == before
+    assert any("stay on the disk" in note for note in parts.notes)
+
+
+def test_weights_of_classes_are_noted(picture_folder):
+    settings = Config(data=str(picture_folder({"a": 20, "b": 60})), image_size=8, balance=True)
+    assert "Training pictures weigh by class, validation pictures do not: a 2, b 0.667." in (
+        splits.read(settings).notes
+    )

@@ -30,11 +30,14 @@ def ask(
         UsageError: `predict_fn` returns something else than probabilities of these classes.
     """
     step = max(1, _CHUNK_BYTES // int(np.prod(images.shape[1:])))
-    chunks = [images[start : start + step] for start in range(0, len(images), step)]
-    return [
-        np.concatenate([checked(predict_fn(apply(chunk, view)), len(chunk), classes) for chunk in chunks])
-        for view in views
-    ]
+    starts = range(0, len(images), step)
+
+    def answers(view: View) -> np.ndarray:
+        # One chunk at a time is read: the pictures may be on the disk.
+        parts = (apply(images[start : start + step], view) for start in starts)
+        return np.concatenate([checked(predict_fn(part), len(part), classes) for part in parts])
+
+    return [answers(view) for view in views]
 
 
 def checked(output: Any, pictures: int, classes: int) -> np.ndarray:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from tenfold.datasets.dataset import Dataset
+from tenfold.datasets.rows import pieces
 from tenfold.errors import DataError, UsageError
 from tenfold.evaluation import INTERVAL_LEVEL, wilson
 
@@ -73,7 +74,7 @@ def baselines(train: Dataset, held: Dataset, *, seed: int = 0) -> tuple[Baseline
         rows = np.sort(np.random.default_rng(seed).choice(len(train), MOST, replace=False))
     start = time.perf_counter()
     known = train.labels[rows]
-    near, unknown = _components(_reduced(train.images[rows]), _reduced(held.images), seed)
+    near, unknown = _components(_reduced(train.images, rows), _reduced(held.images), seed)
     shared = time.perf_counter() - start
 
     side = f"{min(_SIDE, min(train.images.shape[1:3]))}"
@@ -129,8 +130,12 @@ def _labels(train: Dataset, held: Dataset) -> np.ndarray:
     return found
 
 
-def _reduced(images: np.ndarray) -> np.ndarray:
-    """Pixels from 0 to 1 of the pictures, averaged over blocks: float32 (n, at most 16 * 16 * 3)."""
+def _reduced(images: np.ndarray, rows: np.ndarray | None = None) -> np.ndarray:
+    """Pixels from 0 to 1, of all pictures or those at `rows`, averaged over blocks: float32, 768 at most."""
+    return np.concatenate([_averaged(piece) for piece in pieces(images, rows)])
+
+
+def _averaged(images: np.ndarray) -> np.ndarray:
     for axis in (1, 2):
         size = images.shape[axis]
         edges = np.linspace(0, size, min(_SIDE, size) + 1).round().astype(int)

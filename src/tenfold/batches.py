@@ -6,9 +6,10 @@ from typing import Any
 import keras
 import numpy as np
 
-from tenfold import augmentation, machine
+from tenfold import augmentation, balance, machine
 from tenfold.config import Config
 from tenfold.datasets import Dataset
+from tenfold.datasets.rows import Rows
 from tenfold.device import Pictures
 
 
@@ -25,6 +26,8 @@ class Batches(keras.utils.PyDataset):
         clock: tells the share of the training that is done, where time and not epochs decide it.
         resident: make the batches on the device that Keras computes on, from pictures that stay there; under
             torch and JAX. Default: where `worth_residing` says so.
+        teach: gives the targets of a batch from its pictures, changed but not yet small, and the targets of
+            their labels; with `one_hot`, and not with `resident`.
     """
 
     def __init__(
@@ -35,16 +38,21 @@ class Batches(keras.utils.PyDataset):
         one_hot: bool,
         clock: Callable[[], float] | None = None,
         resident: bool | None = None,
+        teach: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None,
     ):
         super().__init__()
         self.dataset = dataset
         self.settings = settings
         self.targets = one_hot_labels(dataset) if one_hot else dataset.labels
+        self.weights = (
+            balance.class_weights(dataset.labels, len(dataset.class_names)) if settings.balance else None
+        )
         self.epoch = 0
         self.clock = clock
+        self.teach = teach
         self._order: tuple[int, np.ndarray] = (-1, np.arange(0))
         if resident is None:
-            resident = worth_residing(dataset, settings)
+            resident = teach is None and worth_residing(dataset, settings)
         self._pictures = Pictures(dataset.images, self.targets) if resident else None
 
     def __len__(self) -> int:
@@ -56,7 +64,7 @@ class Batches(keras.utils.PyDataset):
             return self.clock()
         return (self.epoch + step / len(self)) / self.settings.epochs
 
-    def __getitem__(self, step: int) -> tuple[Any, Any]:
+    def __getitem__(self, step: int) -> tuple[Any, ...]:
         seed, size = self.settings.seed, self.settings.batch_size
         if self._order[0] != self.epoch:
             shuffled = np.random.default_rng([seed, self.epoch]).permutation(len(self.dataset))
@@ -71,21 +79,29 @@ class Batches(keras.utils.PyDataset):
         drawn = augmentation.draw(change, shape, generator, mirrored)
         side = small_side(shape[1]) if self.progress(step) < self.settings.small_pictures else None
         if self._pictures is not None:
-            return self._pictures.batch(index, side, **vars(drawn))
+            batch = self._pictures.batch(index, side, **vars(drawn))
+            return *batch, *self._weigh(batch[1])
         images = augmentation.apply(self.dataset.images[index], drawn)
-        return images if side is None else augmentation.shrink(images, side), self.targets[index]
+        targets = augmentation.mix(self.targets[index], drawn)
+        weights = self._weigh(targets)
+        if self.teach is not None:
+            targets = self.teach(images, targets)
+        return images if side is None else augmentation.shrink(images, side), targets, *weights
+
+    def _weigh(self, targets: Any) -> tuple[Any, ...]:
+        """The weights of a batch's pictures, where there are any."""
+        return () if self.weights is None else (balance.weigh(targets, self.weights),)
 
 
 def worth_residing(dataset: Dataset, settings: Config) -> bool:
     """Whether training pictures should live on an accelerator: there is one, and they take a quarter of it.
 
-    No more than a quarter of its free memory, that is: the rest is for the model. Under JAX pictures that
-    are rotated, shifted or zoomed stay with the processor, as `Pictures` warps under torch only.
+    No more than a quarter of its free memory, that is: the rest is for the model. Under JAX pictures whose
+    changes need torch (`augmentation.needs_torch`) stay with the processor, and so do pictures on the disk.
     """
     found = machine.accelerator()
-    change = settings.augmentation
-    warped = bool(change.rotation or change.shift or change.zoom)
-    if found is None or (warped and keras.backend.backend() == "jax"):
+    foreign = keras.backend.backend() == "jax" and augmentation.needs_torch(settings.augmentation)
+    if found is None or foreign or isinstance(dataset.images, Rows):
         return False
     return dataset.images.nbytes <= found.memory / 4
 
@@ -118,3 +134,48 @@ class Epochs(keras.callbacks.Callback):
 def one_hot_labels(dataset: Dataset) -> np.ndarray:
     """Labels as float32 (n, classes): 1 at the class, 0 elsewhere."""
     return np.eye(len(dataset.class_names), dtype=np.float32)[dataset.labels]
+
+
+class InOrder(keras.utils.PyDataset):
+    """Pictures that stay on the disk, with their targets, batch by batch in their order.
+
+    Args:
+        images: uint8 (n, height, width, 3).
+        targets: (n, ...).
+        size: pictures a batch.
+    """
+
+    def __init__(self, images: np.ndarray, targets: np.ndarray, size: int):
+        super().__init__()
+        self.images, self.targets, self.size = images, targets, size
+
+    def __len__(self) -> int:
+        return -(-len(self.targets) // self.size)
+
+    def __getitem__(self, step: int) -> tuple[np.ndarray, np.ndarray]:
+        part = slice(step * self.size, (step + 1) * self.size)
+        return self.images[part], self.targets[part]
+
+
+def held_data(dataset: Dataset | None, size: int, *, one_hot: bool) -> Any:
+    """Validation pictures as `fit` takes them: two arrays, or `InOrder` of those on the disk, or None.
+
+    Args:
+        dataset: the pictures, if any.
+        size: pictures a batch.
+        one_hot: as in `Batches`.
+    """
+    if dataset is None:
+        return None
+    targets = one_hot_labels(dataset) if one_hot else dataset.labels
+    if isinstance(dataset.images, Rows):
+        return InOrder(dataset.images, targets, size)
+    return dataset.images, targets
+
+
+def held_size(batch_size: int, side: int) -> int:
+    """Validation pictures a batch: 500 of up to 32 x 32 pixels, fewer of larger ones, as many as in training.
+
+    A layer's answers to 500 pictures of 256 x 256 would take eight gigabytes.
+    """
+    return max(batch_size, min(500, 500 * 32**2 // side**2))

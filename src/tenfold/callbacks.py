@@ -9,7 +9,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import keras
 import numpy as np
@@ -62,8 +62,35 @@ class Download:
     total: int
 
 
-Listener = Callable[[Moment | Download | str], None]
+@dataclass(frozen=True)
+class Reading:
+    """How far the decoding of pictures has come.
+
+    Attributes:
+        done: pictures that are decoded.
+        total: pictures of the split.
+    """
+
+    title: ClassVar[str] = "reading pictures"
+
+    done: int
+    total: int
+
+
+@dataclass(frozen=True)
+class Looking(Reading):
+    """How far a frozen network has come with the features of pictures."""
+
+    title: ClassVar[str] = "computing features"
+
+
+Listener = Callable[[Moment | Download | Reading | str], None]
 """Told where a run stands; strings are plain sentences for the user."""
+
+
+def tellers(listen: Listener) -> tuple[Callable[[int, int], None], Callable[[int, int], None]]:
+    """What tells a listener of a download, and of the decoding of pictures, as `splits.read` takes them."""
+    return lambda done, total: listen(Download(done, total)), lambda done, total: listen(Reading(done, total))
 
 
 class Clock(Protocol):

@@ -1,7 +1,9 @@
 """What a training run writes of itself: what is known before the first step, and a summary at its end."""
 
 import platform
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -12,9 +14,21 @@ from tenfold.config import Config
 from tenfold.runs import Run
 
 
-def begin(run: Run, settings: Config, parts: splits.Parts, reason: str, command: str) -> None:
-    """Writes all that is known before the first step: settings, environment, data, splits."""
+def begin(
+    run: Run,
+    settings: Config,
+    parts: splits.Parts,
+    reason: str,
+    command: str,
+    kept: Mapping[str, bytes | Mapping[str, Any]],
+) -> None:
+    """Writes all that is known before the first step: settings, environment, data, splits.
+
+    `kept` are files of a model of the user's own, from which the run can be built again.
+    """
     train, accelerator = parts.train, machine.accelerator()
+    for name, content in kept.items():
+        run.write(name, content)
     run.write("config.yaml", config.to_yaml(settings))
     run.write("command.txt", (command or "tenfold.train(...)") + "\n")
     run.write(

@@ -14,6 +14,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from tenfold import baselines, models, splits, training
+from tenfold.answers import ask
 from tenfold.baselines import Baseline
 from tenfold.datasets import Dataset
 from tenfold.errors import UsageError, unknown
@@ -99,7 +100,8 @@ def _small_network(run: Run, dataset: Dataset) -> list[Baseline]:
             made = training.train(settings, runs=Path(folder), name="tiny")
         except UsageError:  # pictures that it is too large for
             return []
-        answers = models.predict_fn(models.load(made.model_path))(dataset.images)
+        predict = models.predict_fn(models.load(made.model_path))
+        (answers,) = ask(predict, dataset.images, len(dataset.class_names))
     hits = int((answers.argmax(axis=1) == dataset.labels).sum())
     note = f"the recipe tiny, trained for {_SECONDS:.0f} seconds"
     seconds = time.perf_counter() - start

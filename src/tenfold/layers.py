@@ -40,6 +40,11 @@ def pictures(
     return inputs, keras.layers.Rescaling(scale, offset, name="scaling")(x)
 
 
+def channel_axis(data_format: DataFormat) -> int:
+    """Where the channels of maps (batch, ...) are: 1 or -1."""
+    return 1 if data_format == "channels_first" else -1
+
+
 def batch_normalization(data_format: DataFormat, **options: Any) -> keras.layers.BatchNormalization:
     """Keras' batch norm, or its fused twin where the layout is torch's training layout."""
     if data_format == "channels_first":
@@ -70,6 +75,33 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
             momentum=1 - self.momentum,
             eps=self.epsilon,
         )
+
+
+def layer_normalization(data_format: DataFormat, **options: Any) -> keras.layers.LayerNormalization:
+    """Keras' layer norm over the channels of each place, or its twin for torch's training layout."""
+    if data_format == "channels_first":
+        return ChannelNormalization(axis=1, **options)
+    return keras.layers.LayerNormalization(**options)
+
+
+@keras.saving.register_keras_serializable("tenfold")
+class ChannelNormalization(keras.layers.LayerNormalization):
+    """Layer norm over the channels of (batch, channels, height, width), through torch's own kernel.
+
+    Same weights, same output as `keras.layers.LayerNormalization` of channels that lie last; torch backend,
+    axis 1, for which Keras 3.15 hands torch's kernel the last axis. In the training layout the channels lie
+    last in memory, so nothing is copied.
+    """
+
+    def call(self, inputs: Any) -> Any:
+        if inputs.device.type == "meta":  # Keras only asks for the shape
+            return inputs
+        import torch
+
+        last = inputs.permute(0, 2, 3, 1)
+        gamma, beta = self.gamma.value, self.beta.value
+        normed = torch.nn.functional.layer_norm(last, gamma.shape, gamma, beta, self.epsilon)
+        return normed.permute(0, 3, 1, 2)
 
 
 def whitening(images: np.ndarray, size: int = 2, epsilon: float = 5e-4) -> np.ndarray:

@@ -1,5 +1,6 @@
 """What this machine is and does well: processor, accelerator, cores, memory, and whether bfloat16 pays."""
 
+import contextlib
 import ctypes
 import functools
 import math
@@ -119,6 +120,34 @@ def peak_memory() -> int:
         return 0
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
+
+
+def free_memory() -> int:
+    """Bytes that this process may still take, by the machine, its container and its own limits.
+
+    What is cached of files counts as free. Where the system tells nothing (Windows), `sys.maxsize`.
+    """
+    bounds = [sys.maxsize]
+    try:
+        told = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
+        bounds.append(int(told["MemAvailable"].split()[0]) * 1024)
+    except (OSError, KeyError, ValueError):  # not Linux: all that is built in
+        with contextlib.suppress(AttributeError, ValueError, OSError):
+            bounds.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    group = Path("/sys/fs/cgroup")
+    with contextlib.suppress(OSError, KeyError, ValueError):  # no cgroup, or a limit of "max"
+        used = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
+        taken = int((group / "memory.current").read_text()) - int(used["inactive_file"])
+        bounds.append(int((group / "memory.max").read_text()) - taken)
+    with contextlib.suppress(ImportError, OSError, KeyError, ValueError):
+        import resource
+
+        status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+        for limit, own in ((resource.RLIMIT_DATA, "VmData"), (resource.RLIMIT_AS, "VmSize")):
+            most, _ = resource.getrlimit(limit)
+            if most != resource.RLIM_INFINITY:
+                bounds.append(most - int(status[own].split()[0]) * 1024)
+    return max(0, min(bounds))
 
 
 def keep_memory() -> None:

@@ -8,6 +8,11 @@ from pathlib import Path
 
 from tenfold import images
 
+# Photographs that no decoder here reads are found too: to be named, not passed over in silence.
+_FOREIGN = frozenset({".heic", ".heif", ".hif", ".jxl", ".jp2", ".svg", ".psd", ".eps"})
+_FOREIGN |= {".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf"}
+_WANTED = images.PICTURE_SUFFIXES | _FOREIGN
+
 
 @dataclass(frozen=True)
 class Failure:
@@ -26,7 +31,7 @@ def find(paths: Iterable[str | Path]) -> Iterator[Path | Failure]:
     """Every picture file that the paths stand for, each once, in order.
 
     Args:
-        paths: files (taken whatever their suffix), folders (searched for the suffixes of pictures,
+        paths: files (taken whatever their suffix), folders (searched for the suffixes of photographs,
             sorted, hidden names left out) and patterns (expanded as a shell would).
     """
     seen: set[str] = set()
@@ -56,13 +61,16 @@ def _walk(path: Path) -> Iterator[Path | Failure]:
     if not path.is_dir():
         yield path
         return
-    empty = True
-    for folder, inner, names in os.walk(path):
+    empty, refused = True, list[OSError]()
+    for folder, inner, names in os.walk(path, onerror=refused.append):
         inner[:] = sorted(name for name in inner if not name.startswith("."))
         for name in sorted(names):
-            if not name.startswith(".") and Path(name).suffix.lower() in images.PICTURE_SUFFIXES:
+            if not name.startswith(".") and Path(name).suffix.lower() in _WANTED:
                 empty = False
                 yield Path(folder, name)
-    if empty:
+    for error in refused:
+        hint = "Give yourself the right: chmod u+rx."
+        yield Failure(Path(error.filename), f"{error.filename} cannot be listed: {error.strerror}. {hint}")
+    if empty and not refused:
         suffixes = " ".join(sorted(images.PICTURE_SUFFIXES))
         yield Failure(path, f"{path} holds no pictures. Expected files that end in one of: {suffixes}")

@@ -1,6 +1,7 @@
 """What comes before the first step: settings decided, the process set up, the model built and compiled."""
 
 import dataclasses
+import math
 import os
 from typing import Literal
 
@@ -11,8 +12,11 @@ from tenfold import layers, machine, models, optimizers
 from tenfold.config import Config
 from tenfold.datasets import Dataset
 from tenfold.errors import UsageError
+from tenfold.models import own
+from tenfold.models.own import Own
 
 _SAMPLE = 500  # pictures that the model is set up from: half a million patches; 2,000 take 0.8 s longer
+_FEW = 8  # on which two forms of a model of the user's own are compared
 
 
 def resolve(settings: Config) -> tuple[Config, str]:
@@ -57,7 +61,7 @@ def fit_model(settings: Config, dataset: Dataset) -> Config:
     kind = "bfloat16" if settings.precision == "mixed_bfloat16" else "float32"
     # A training step gets about two thirds of what convolutions alone would do out of a processor.
     affordable = 2 / 3 * machine.convolution_speed(kind) * float(settings.time)
-    size = models.fast.fitting(affordable, dataset.images[..., 0].size)
+    size = models.fast.fitting(affordable, math.prod(dataset.images.shape[:3]))
     return dataclasses.replace(settings, model_options={**settings.model_options, **size})
 
 
@@ -81,8 +85,35 @@ def threads(settings: Config) -> int:
     return torch.get_num_threads()
 
 
-def build(settings: Config, dataset: Dataset) -> keras.Model:
-    """A fresh, compiled model in the form that trains fastest, set up from the training pictures."""
+def adopt(settings: Config, dataset: Dataset, given: keras.Model | None = None) -> Own | None:
+    """The model of the user's own that the settings name, made ready; None where they name one of ours.
+
+    Args:
+        settings: resolved.
+        dataset: the training pictures.
+        given: the model itself, where it is in memory.
+
+    Raises:
+        UsageError, DataError: as `own.adopt`.
+    """
+    if not settings.own_model:
+        return None
+    few = np.random.default_rng(settings.seed).permutation(len(dataset))[:_FEW]
+    return own.adopt(settings, dataset.images[np.sort(few)], len(dataset.class_names), given)
+
+
+def build(settings: Config, dataset: Dataset, adopted: Own | None = None) -> keras.Model:
+    """A fresh, compiled model in the form that trains fastest, set up from the training pictures.
+
+    Args:
+        settings: resolved.
+        dataset: the training pictures.
+        adopted: what `adopt` returned for them, where the caller has it already.
+    """
+    if adopted is None:
+        adopted = adopt(settings, dataset)
+    if adopted is not None:
+        return compiled(adopted.model, settings, len(dataset))
     model = models.build(
         settings.model,
         dataset.images.shape[1:],
@@ -95,7 +126,12 @@ def build(settings: Config, dataset: Dataset) -> keras.Model:
         models.take_any_size(model)
     sample = np.random.default_rng(settings.seed).permutation(len(dataset))[:_SAMPLE]
     models.prepare(model, dataset.images[sample])
-    steps = settings.epochs * -(-len(dataset) // settings.batch_size)
+    return compiled(model, settings, len(dataset))
+
+
+def compiled(model: keras.Model, settings: Config, pictures: int) -> keras.Model:
+    """`model`, ready to be fitted to so many pictures an epoch as `settings` say."""
+    steps = settings.epochs * -(-pictures // settings.batch_size)
     logits = models.returns_logits(model)
     if settings.soft_labels:
         loss = keras.losses.CategoricalCrossentropy(logits, label_smoothing=settings.label_smoothing)
@@ -104,8 +140,8 @@ def build(settings: Config, dataset: Dataset) -> keras.Model:
     # JAX without XLA runs one operation at a time. XLA slows TensorFlow down in bfloat16 on a processor, and
     # under torch compiling does not pay.
     exact = settings.precision == "float32"
-    compiled = "auto" if settings.backend == "jax" or (settings.backend == "tensorflow" and exact) else False
-    model.compile(optimizers.build(settings, steps), loss, metrics=["accuracy"], jit_compile=compiled)
+    quick = "auto" if settings.backend == "jax" or (settings.backend == "tensorflow" and exact) else False
+    model.compile(optimizers.build(settings, steps), loss, metrics=["accuracy"], jit_compile=quick)
     _settle(model, one_hot=settings.soft_labels)
     return model
 

@@ -20,6 +20,7 @@ import msgspec
 import numpy as np
 
 from tenfold import config as configs
+from tenfold import keepsakes
 from tenfold.config import Config
 from tenfold.errors import DataError, UsageError
 from tenfold.runs import Run, open_run
@@ -149,7 +150,9 @@ def read(source: str | Path) -> Record:
     """
     path = Path(source)
     if not path.is_file():
-        return record(open_run(path))
+        found = record(open_run(path))
+        model = keepsakes.again(path, found.config.model)  # a model of the user's own as it was then
+        return dataclasses.replace(found, config=dataclasses.replace(found.config, model=model))
     try:
         fenced = _FENCED.search(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:

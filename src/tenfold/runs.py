@@ -13,6 +13,7 @@
       ledger.jsonl       every look at the test pictures  state/        what `resume` needs
       robustness.json    baselines.json                   what `evaluate --full` adds
       explanations/      features/                        what `explain` drew, and what it keeps for that
+      model.json         model.py  start.keras            of a model of one's own: its code or first weights
       report.html   plots/   exports/                     engine.json   which engine answers fastest
 
 Files are written whole or not at all: to a temporary name beside the target, then renamed.

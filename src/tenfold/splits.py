@@ -9,9 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from tenfold import datasets, runs
+from tenfold import balance, datasets, runs
 from tenfold.config import Config
-from tenfold.datasets import fixes
+from tenfold.datasets import fixes, store
+from tenfold.datasets.rows import pieces
+from tenfold.datasets.thinning import thinned
 from tenfold.errors import DataError, UsageError
 
 
@@ -43,7 +45,8 @@ class Parts:
     def notes(self) -> tuple[str, ...]:
         """What the readers noticed, each sentence once."""
         held = () if self.validation is None else self.validation.notes
-        return tuple(dict.fromkeys((*self.source.notes, *self.train.notes, *held, *self._left_out)))
+        kept = store.note(self.train.images)
+        return tuple(dict.fromkeys((*self.source.notes, *self.train.notes, *held, *self._left_out, *kept)))
 
     @property
     def _left_out(self) -> tuple[str, ...]:
@@ -83,6 +86,7 @@ def hold_out(labels: np.ndarray, share: float, seed: int) -> tuple[np.ndarray, n
 def read(
     config: Config,
     progress: datasets.Progress | None = None,
+    reading: datasets.Reading | None = None,
     excluded: Mapping[str, tuple[str, ...]] | None = None,
 ) -> Parts:
     """The training and validation pictures for some settings; the test pictures stay unread.
@@ -94,12 +98,15 @@ def read(
     Args:
         config: the settings.
         progress: told about a download, should one be needed.
+        reading: told how far the decoding has come, where that takes a while.
         excluded: for each split, ids to leave out, in place of those in the file that `config.exclude` names.
 
     Raises:
         DataError: as `datasets.find`, or a fix list that cannot be read or names no picture of these data.
     """
-    source = datasets.find(config.data, image_size=config.image_size, fit=config.fit, progress=progress)
+    source = datasets.find(
+        config.data, image_size=config.image_size, fit=config.fit, progress=progress, reading=reading
+    )
     if excluded is None:
         excluded = fixes.excluded(fixes.read(config.exclude)) if config.exclude else {}
     gone: dict[str, tuple[str, ...]] = {}
@@ -120,14 +127,24 @@ def read(
             f"doctor wrote for these data. Received: {first}, {sum(map(len, excluded.values())):,} in all"
         )
     if own is not None:
-        return Parts(source, train, own, "validation split of the data's own", gone)
+        return Parts(source, _learned(train, config), own, "validation split of the data's own", gone)
     if not config.val_split:
-        return Parts(source, train, None, "none: all training pictures are trained on", gone)
+        rest = _learned(train, config)
+        return Parts(source, rest, None, "none: all training pictures are trained on", gone)
     kept, held = hold_out(train.labels, config.val_split, config.seed)
     origin = (
         f"{config.val_split:.0%} of every class of the training pictures, held back with seed {config.seed}"
     )
-    return Parts(source, train.subset(kept), train.subset(held), origin, gone)
+    return Parts(source, _learned(train.subset(kept), config), train.subset(held), origin, gone)
+
+
+def _learned(train: datasets.Dataset, config: Config) -> datasets.Dataset:
+    """What is learned from out of the training pictures, with a note of their weights where they have any."""
+    rest = thinned(train, config.fraction, config.seed)
+    if not config.balance:
+        return rest
+    weights = balance.class_weights(rest.labels, len(rest.class_names))
+    return dataclasses.replace(rest, notes=(*rest.notes, balance.note(weights, rest.class_names)))
 
 
 def record(parts: Parts, config: Config) -> dict[str, Any]:
@@ -148,7 +165,8 @@ def record(parts: Parts, config: Config) -> dict[str, Any]:
 def fingerprint(dataset: datasets.Dataset) -> str:
     """SHA-256 over pictures, labels, class names and ids: the same exactly when the data are."""
     digest = hashlib.sha256(repr((dataset.images.shape, tuple(dataset.class_names))).encode())
-    digest.update(np.ascontiguousarray(dataset.images).data)
+    for piece in pieces(dataset.images):
+        digest.update(np.ascontiguousarray(piece).data)
     digest.update(np.ascontiguousarray(dataset.labels, dtype=np.int64).data)
     digest.update("\0".join(dataset.ids).encode())
     return digest.hexdigest()
@@ -168,17 +186,22 @@ def open_split(run: runs.Run, split: str) -> datasets.Dataset:
     return _checked(run, split, parts.train if split == "train" else parts.validation)
 
 
-def read_again(run: runs.Run) -> Parts:
-    """The training and validation pictures of a run, checked against their recorded hashes."""
-    parts = _parts(run)
+def read_again(run: runs.Run, reading: datasets.Reading | None = None) -> Parts:
+    """The training and validation pictures of a run, checked against their recorded hashes.
+
+    Args:
+        run: the run.
+        reading: as in `read`.
+    """
+    parts = _parts(run, reading)
     _checked(run, "train", parts.train)
     if "validation" in run.splits["splits"]:
         _checked(run, "validation", parts.validation)
     return parts
 
 
-def _parts(run: runs.Run) -> Parts:
-    return read(_settings(run), excluded=run.splits.get("excluded", {}))
+def _parts(run: runs.Run, reading: datasets.Reading | None = None) -> Parts:
+    return read(_settings(run), excluded=run.splits.get("excluded", {}), reading=reading)
 
 
 def _checked(run: runs.Run, split: str, part: datasets.Dataset | None) -> datasets.Dataset:

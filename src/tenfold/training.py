@@ -6,6 +6,7 @@ it, keeps the best epoch in the portable form, and evaluates that on the validat
 
 import contextlib
 import dataclasses
+import functools
 import signal
 import time
 from collections.abc import Iterator, Sequence
@@ -14,18 +15,32 @@ from typing import Any
 
 import keras
 
-from tenfold import callbacks, chronicle, layers, models, preparation, splits, validation
-from tenfold.batches import Batches, Epochs, one_hot_labels
+from tenfold import (
+    callbacks,
+    chronicle,
+    distillation,
+    layers,
+    models,
+    preparation,
+    probe,
+    splits,
+    tracking,
+    transfer,
+    validation,
+)
+from tenfold.batches import Batches, Epochs, held_data, held_size
 from tenfold.budget import EPOCHS, Budget
-from tenfold.callbacks import Download, Listener
-from tenfold.checkpoint import Checkpoint
+from tenfold.callbacks import Listener
+from tenfold.checkpoint import FILE, Checkpoint
 from tenfold.config import Config
+from tenfold.datasets import Dataset
 from tenfold.errors import Stopped, UsageError
+from tenfold.orders import again, order
 from tenfold.runs import Run, create, discard, open_run
 
 
 def train(
-    settings: Config,
+    settings: Config | str | Path | Dataset,
     *,
     runs: Path = Path("runs"),
     name: str | None = None,
@@ -35,6 +50,8 @@ def train(
     extra_callbacks: Sequence[keras.callbacks.Callback] = (),
     started: float | None = None,
     ending: float = 0.0,
+    parts: splits.Parts | None = None,
+    **changes: Any,
 ) -> Run:
     """Trains a model and leaves a run folder.
 
@@ -43,15 +60,18 @@ def train(
     machine's speed, so another one with the same settings ends with another model.
 
     Args:
-        settings: all settings; see `tenfold.recipes.recipe` for good ones.
+        settings: all settings, see `tenfold.recipes.recipe` for good ones; or what to train on, by name, path
+            or in memory, as for `orders.order`.
         runs: folder that holds the run folders.
         name: of the run; the recipe's name by default, with a number where that is taken.
         exist_ok: overwrite the run of that name.
         command: the command line, for the record.
-        listen: receives `Moment`s, `Download`s and plain sentences while the run goes on.
+        listen: receives `Moment`s, `Download`s, `Reading`s and plain sentences while the run goes on.
         extra_callbacks: Keras callbacks to run as well.
         started: when the clock of `settings.time` started, in terms of `time.perf_counter`; default: now.
         ending: seconds out of `settings.time` that the caller needs afterwards, for the report for example.
+        parts: what `splits.read` returns for these settings, where the caller has it already.
+        changes: settings to lay over these, by name; `model` may be a Keras model.
 
     Returns:
         The run, with its model, history and validation scores.
@@ -62,21 +82,31 @@ def train(
         GateError: the loss diverged. Stopped: interrupted; the best epoch so far is kept.
 
     Example:
-        >>> run = tenfold.train(tenfold.recipe("tiny"))           # doctest: +SKIP
-        >>> run.scores("validation")["accuracy"]                  # doctest: +SKIP
-        0.61
+        >>> run = tenfold.train("digits", recipe="tiny", epochs=3)  # doctest: +SKIP
+        >>> run.scores("validation")["accuracy"]                    # doctest: +SKIP
+        0.94
     """
     started = time.perf_counter() if started is None else started
+    asked = order(settings, changes)
+    settings = asked.settings
+    tracking.require(settings)
     settings, reason = preparation.resolve(settings)
     preparation.set_up(settings)
-    parts = splits.read(settings, lambda done, total: listen(Download(done, total)))
+    settings, reason = transfer.settle(settings, reason)
+    if parts is None:
+        parts = splits.read(settings, *callbacks.tellers(listen))
     settings = dataclasses.replace(settings, image_size=parts.train.images.shape[1])
     settings = preparation.fit_model(settings, parts.train)
-    model = preparation.build(settings, parts.train)
+    distillation.check(settings, parts.train)
+    if own := preparation.adopt(settings, parts.train, asked.model):
+        settings, reason = own.applied(settings), own.reason or reason
+        model = preparation.build(settings, parts.train, own)
+    else:
+        settings, model = transfer.begin(settings, parts.train, listen)
     run = create(runs, name or settings.recipe, exist_ok=exist_ok)
     listen(f"Run folder: {run.path}")
     listen(f"Precision: {settings.precision} ({reason})")
-    for note in parts.notes:
+    for note in (*parts.notes, *(own.notes if own else ())):
         listen(note)
     if parts.validation is None:
         listen(
@@ -84,7 +114,8 @@ def train(
             "the last epoch is kept."
         )
     try:
-        chronicle.begin(run, settings, parts, reason, command)
+        chronicle.begin(run, settings, parts, reason, command, own.kept if own else {})
+        distillation.invite(run, settings, parts.train)
     except BaseException:
         discard(run)
         raise
@@ -95,6 +126,7 @@ def train(
 def resume(
     run: Run | str | Path,
     *,
+    data: Dataset | None = None,
     listen: Listener = lambda moment: None,
     extra_callbacks: Sequence[keras.callbacks.Callback] = (),
     ending: float = 0.0,
@@ -109,6 +141,7 @@ def resume(
 
     Args:
         run: the run, or the path of its folder.
+        data: the pictures, where it was trained on pictures in memory and the program is another one.
         listen: as in `train`.
         extra_callbacks: as in `train`.
         ending: as in `train`.
@@ -120,10 +153,11 @@ def resume(
     run = run if isinstance(run, Run) else open_run(run)
     if (run.path / "summary.json").exists():
         raise UsageError(f"{run.path} has finished. To train longer, start anew with more --epochs.")
-    settings, _ = preparation.resolve(run.config)
+    tracking.require(run.config)
+    settings, _ = preparation.resolve(again(run, data))
     preparation.set_up(settings)
-    parts = splits.read_again(run)
-    model = preparation.build(settings, parts.train)
+    parts = splits.read_again(run, callbacks.tellers(listen)[1])
+    model = transfer.again(run, settings, parts.train, listen)
     listen(f"Run folder: {run.path}")
     run.append("events.jsonl", {"event": "resumed"})
     budget = _budget(settings, parts, time.perf_counter(), ending)
@@ -142,6 +176,8 @@ def _continue(
     resumed: bool = False,
 ) -> Run:
     """Trains from where the run stands to its end."""
+    if teacher := distillation.opened(run, settings, parts.train):
+        listen(distillation.described(run, teacher, parts.train))
     best, progress = _callbacks(run, settings, parts, listen, budget)
     watchers: list[keras.callbacks.Callback] = [best, progress]
     if budget is None:
@@ -149,10 +185,20 @@ def _continue(
     else:
         checkpoint = Checkpoint(run, {"best": best, "progress": progress, "budget": budget}, budget.due)
         watchers.insert(0, budget)
-    first = checkpoint.restore(model, settings.epochs if budget is None else EPOCHS) if resumed else 0
+    first, learnt = 0, None
+    if resumed and (not settings.transfers or (run.path / FILE).exists()):
+        first = checkpoint.restore(model, settings.last_epoch if budget is None else EPOCHS)
     try:
-        with _terminable():
-            _fit(model, settings, parts, [*watchers, checkpoint, *extra_callbacks], first, budget)
+        with _terminable(), tracking.followers(run, progress, listen) as followers:
+            others = [*followers, *extra_callbacks]
+            if settings.transfers and not first:
+                fit = functools.partial(_fit, budget=None, teacher=None, first=0)
+                learnt = probe.learn(model, settings, parts, best, progress, fit, others, listen)
+                first = settings.epochs
+            if settings.finetunes or not settings.transfers:
+                watchers += [checkpoint, *others]
+                _fit(model, settings, parts, watchers, first, budget, teacher)
+                learnt = None
     except (KeyboardInterrupt, SystemExit) as stop:
         code = 143 if isinstance(stop, SystemExit) else 130
         raise _stopped(run, best, code) from None
@@ -161,7 +207,8 @@ def _continue(
             discard(run)
         raise
     model.set_weights(best.weights)
-    _finish(run, model, settings, parts, best, progress, budget)
+    _finish(run, model, settings, parts, best, progress, budget, learnt)
+    tracking.conclude(run, listen)
     return run
 
 
@@ -195,20 +242,19 @@ def _fit(
     watchers: Sequence[keras.callbacks.Callback],
     first: int,
     budget: Budget | None,
+    teacher: distillation.Teacher | None,
 ) -> None:
     one_hot = settings.soft_labels
     clock = None if budget is None else lambda: budget.progress
-    batches = Batches(parts.train, settings, one_hot=one_hot, clock=clock)
-    held, held_data = parts.validation, None
-    if held is not None:
-        held_data = (held.images, one_hot_labels(held) if one_hot else held.labels)
+    batches = Batches(parts.train, settings, one_hot=one_hot, clock=clock, teach=teacher)
+    size = held_size(settings.batch_size, parts.train.images.shape[1])
     model.fit(
         batches,
         initial_epoch=first,
-        epochs=settings.epochs if budget is None else EPOCHS,
+        epochs=settings.last_epoch if budget is None else EPOCHS,
         shuffle=False,  # the batches do it, from their own seed
-        validation_data=held_data,
-        validation_batch_size=max(settings.batch_size, 500),
+        validation_data=held_data(parts.validation, size, one_hot=one_hot),
+        validation_batch_size=size,
         validation_freq=1 if budget is None else budget.checks,  # Keras reads it at every epoch's end
         callbacks=[Epochs(batches), callbacks.Diverged(), *watchers],
         verbose=0,
@@ -253,12 +299,16 @@ def _finish(
     best: callbacks.Best,
     progress: callbacks.Progress,
     budget: Budget | None,
+    learnt: probe.Learnt | None,
 ) -> None:
     """Calibrates and evaluates the kept model in float32 on the validation split and writes the summary."""
     if parts.validation is not None:
-        exact = models.twin(
-            model, settings.model, data_format=layers.training_format(), options=settings.model_options
-        )
-        found = validation.validate(run, models.observe_fn(exact), parts.validation)
+        if learnt is None:
+            exact = models.twin(
+                model, settings.model, data_format=layers.training_format(), options=settings.model_options
+            )
+            found = validation.validate(run, models.observe_fn(exact), parts.validation)
+        else:
+            found = validation.validate(run, learnt.observe, learnt.held)
         run.save_evaluation("validation", found.to_dict(), found.predictions(), parts.validation.images)
     chronicle.end(run, model, settings, parts, best, progress, budget)

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import pytest
 
+from networks import SMALL, architectures
 from tenfold import models
 
 PREDICT = """
@@ -36,15 +37,18 @@ def other(request):
     return request.param
 
 
-@pytest.mark.parametrize("name", models.BUILDERS)
+@pytest.mark.parametrize("name", architectures())
 def test_the_same_probabilities_under_another_backend(name, other, tmp_path):
     images = np.random.default_rng(0).integers(0, 256, (64, 32, 32, 3), np.uint8)
-    model = models.build(name, (32, 32, 3), 10, data_format="channels_first", precision="mixed_bfloat16")
+    small = SMALL.get(name)
+    model = models.build(
+        name, (32, 32, 3), 10, data_format="channels_first", precision="mixed_bfloat16", options=small
+    )
     models.prepare(model, images)
     loss = keras.losses.SparseCategoricalCrossentropy(models.returns_logits(model))
     model.compile("adam", loss)
     model.train_on_batch(images, np.arange(64) % 10)  # moves the weights and the norms' averages
-    kept = models.twin(model, name, data_format="channels_last")
+    kept = models.twin(model, name, data_format="channels_last", options=small)
     kept.save(tmp_path / "model.keras")
     np.save(tmp_path / "images.npy", images)
     paths = [str(tmp_path / file) for file in ("model.keras", "images.npy", "outputs.npy")]

@@ -17,7 +17,8 @@ from tenfold.cli import command, faults
 VERBS = {
     "Start": ("demo", "train", "resume", "reproduce"),
     "Use a run": ("evaluate", "compare", "predict", "explain", "report", "export", "card", "bench", "serve"),
-    "Look around": ("doctor", "recipes", "checks"),
+    "Improve": ("lr", "curve", "tune"),
+    "Look around": ("doctor", "data", "models", "recipes", "checks"),
 }
 
 _EXAMPLES = """\

@@ -8,6 +8,7 @@ import contextlib
 import dataclasses
 import difflib
 import io
+import itertools
 import re
 import types
 import typing
@@ -26,11 +27,14 @@ ALIASES = {
     "-b": "--batch-size",
     "-o": "--output",
     "-q": "--quiet",
+    "--aug": "--augment",
     "--batch": "--batch-size",
+    "--from": "--from-run",
     "--lr": "--learning-rate",
     "--imgsz": "--image-size",
     "--smoothing": "--label-smoothing",
     "--project": "--runs",
+    "--reprob": "--erasing",
 }
 
 T = TypeVar("T")
@@ -55,7 +59,7 @@ def parse(kind: type[T], words: Sequence[str], *, verb: str, default: T | None =
         SystemExit: after `--help` has been printed.
     """
     table = _table(kind)
-    args = normalise(words, table, verb)
+    args = _changing(normalise(words, table, verb), _switched_on(default), table)
     complaint = io.StringIO()
     try:
         with contextlib.redirect_stderr(complaint):
@@ -102,7 +106,7 @@ def normalise(words: Sequence[str], table: dict[str, _Option], verb: str) -> lis
 def value_of(words: Sequence[str], name: str) -> str | None:
     """The last value given to an option, in any spelling, before the words are parsed as a whole."""
     found = None
-    for word, following in zip(words, [*words[1:], None], strict=True):
+    for word, following in itertools.zip_longest(words, words[1:]):
         key, equals, value = word.partition("=")
         if equals and (_spelled(key) == f"--{name}" or key == name):
             found = value
@@ -118,7 +122,8 @@ def _joined(name: str, equals: str, value: str, table: dict[str, _Option]) -> tu
         return f"{name}{equals}{value}", name if option.takes == "one" and not equals else ""
     if value.lower() not in ("", "true", "false", "1", "0"):
         raise UsageError(f"{name} is a switch and takes no value. Received: {name}={value}")
-    return ("" if value.lower() in ("false", "0") else name), ""
+    off = value.lower() in ("false", "0")
+    return (name if not off else name.replace("--no-", "--") if "--no-" in name else f"--no-{name[2:]}"), ""
 
 
 def _name(given: str, table: dict[str, _Option], verb: str) -> str:
@@ -146,7 +151,10 @@ def _table(kind: type) -> dict[str, _Option]:
             many = typing.get_origin(bare) in (tuple, dict) and tyro.conf.UseAppendAction not in marks
             takes: Any = "nothing" if bare is bool else "many" if many else "one"
             # `class_`: a word that Python keeps for itself.
-            table[f"--{name.rstrip('_').replace('_', '-')}"] = _Option(takes)
+            option = name.rstrip("_").replace("_", "-")
+            table[f"--{option}"] = _Option(takes)
+            if takes == "nothing":  # what a recipe or a file has switched on
+                table[f"--no-{option}"] = _Option(takes)
     return table
 
 
@@ -156,6 +164,29 @@ def _unwrapped(hint: Any) -> tuple[Any, list[Any]]:
         hint, *more = typing.get_args(hint)
         marks += more
     return hint, marks
+
+
+def _switched_on(values: Any) -> set[str]:
+    """The switches that are on in a dataclass's values and in those nested in it; none in None."""
+    found: set[str] = set()
+    for field in dataclasses.fields(values) if values is not None else ():
+        value = getattr(values, field.name)
+        if dataclasses.is_dataclass(value):
+            found |= _switched_on(value)
+        elif value is True:
+            found.add(f"--{field.name.rstrip('_').replace('_', '-')}")
+    return found
+
+
+def _changing(words: list[str], on: set[str], table: dict[str, _Option]) -> list[str]:
+    """The words without those that switch to what is so already, which tyro does not know."""
+    switches = {name for name, option in table.items() if option.takes == "nothing"}
+    off = {f"--no-{name[2:]}" for name in on}
+    return [
+        word
+        for word in words
+        if word not in switches or word in off or (word not in on and word[:5] != "--no-")
+    ]
 
 
 def _description(kind: type, table: dict[str, _Option]) -> str:

@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:  # callbacks imports Keras, which takes seconds
-    from tenfold.callbacks import Download, Moment
+    from tenfold.callbacks import Download, Moment, Reading
 
 _QUIET_SECONDS = 30.0  # between plain lines within an epoch
 _JSON_SECONDS = 1.0  # between JSON objects within an epoch
@@ -57,8 +57,8 @@ class Progress:
     ) -> None:
         self._end_live()
 
-    def __call__(self, event: "Moment | Download | str") -> None:
-        from tenfold.callbacks import Download  # loaded by now: whoever reports is using it
+    def __call__(self, event: "Moment | Download | Reading | str") -> None:
+        from tenfold.callbacks import Download, Reading  # loaded by now: whoever reports is using it
 
         if self._style == "json":
             self._emit(event)
@@ -66,8 +66,12 @@ class Progress:
             return
         if isinstance(event, str):
             self.console.print(event, markup=False)
-        elif isinstance(event, Download):
-            self._show(self._bytes(event), "downloading", event.done, event.total)
+        elif isinstance(event, Download | Reading):
+            if isinstance(event, Download):
+                state, title = self._bytes(event), "downloading"
+            else:
+                state, title = f"{event.done:,} of {event.total:,}", event.title
+            self._show(state, title, event.done, event.total)
             if event.done == event.total:
                 self._end_live()
         elif event.epoch_ended:
@@ -78,10 +82,10 @@ class Progress:
         else:
             self._show(self._state(event), f"epoch {event.epoch}/{event.epochs}", event.step, event.steps)
 
-    def count(self, title: str, done: int, total: int) -> None:
-        """How far something other than training has come."""
+    def count(self, title: str, done: int, total: int, state: str = "") -> None:
+        """How far something other than training has come; `state` says it in other words than in numbers."""
         if self._style != "quiet":
-            self._show(f"{done} of {total}", title, done, total)
+            self._show(state or f"{done} of {total}", title, done, total)
 
     def _show(self, state: str, title: str, done: int, total: int) -> None:
         """Where something stands that is not at its end: on the live line, or now and then on a line."""
@@ -122,13 +126,14 @@ class Progress:
             parts.append(f"{duration(moment.seconds_left)} left")
         return "  ".join(parts)
 
-    def _emit(self, event: "Moment | Download | str") -> None:
+    def _emit(self, event: "Moment | Download | Reading | str") -> None:
         if isinstance(event, str):
             emit("note", text=event)
         elif getattr(event, "epoch_ended", False):
             emit("epoch", **dataclasses.asdict(event))
         elif self._due("json", _JSON_SECONDS):
-            emit("download" if hasattr(event, "total") else "progress", **dataclasses.asdict(event))
+            kinds = {"Download": "download", "Reading": "reading", "Looking": "looking"}
+            emit(kinds.get(type(event).__name__, "progress"), **dataclasses.asdict(event))
 
     def _due(self, what: str, seconds: float) -> bool:
         now = self._clock()

@@ -13,7 +13,7 @@ from tenfold import machine
 from tenfold.cli import backends, command, faults, settings
 from tenfold.cli.options import value_of
 from tenfold.cli.progress import Progress, Style, duration, emit
-from tenfold.config import Config
+from tenfold.config import Config, levels
 from tenfold.errors import UsageError
 
 if TYPE_CHECKING:
@@ -42,6 +42,9 @@ class Options:
         tuple[str, ...], tyro.conf.UseAppendAction, tyro.conf.arg(metavar="KEY=VALUE", help_behavior_hint="")
     ] = ()
     """Any setting by its name in config.yaml, for example augmentation.crop=2; may be repeated."""
+    augment: Annotated[str | None, tyro.conf.arg(metavar="LEVEL")] = None
+    """none, light, medium or strong augmentation in place of the recipe's, or settings such as
+    crop=4,mixup=0.2 on top of it; options below change single ones."""
     name: str | None = None
     """Name of the run folder. Default: the recipe's."""
     runs: Path = Path("runs")
@@ -62,7 +65,10 @@ class Options:
 
 def start(words: list[str]) -> Options:
     """The options to start from: those of the recipe and config file named among the words."""
-    base = settings.base(value_of(words, "recipe"), value_of(words, "config"))
+    base = starting_point(words)
+    level = value_of(words, "augment")
+    if level is not None:
+        base = levels.augment(base, level)
     promised, epochs = value_of(words, "time") or base.time, value_of(words, "epochs")
     if promised not in (None, "none") and epochs is not None:
         raise UsageError(
@@ -70,6 +76,21 @@ def start(words: list[str]) -> Options:
             f"--time none takes a time back that a file sets. Received: time={promised}, epochs={epochs}"
         )
     return Options(settings=base)
+
+
+def starting_point(words: list[str]) -> Config:
+    """The settings of recipe and file; where a network to start from is named, its recipe is `transfer`."""
+    recipe, file = value_of(words, "recipe"), value_of(words, "config")
+    if not any(value_of(words, name) for name in ("backbone", "from-run", "from")):
+        own = Config(model=value_of(words, "model") or "fast").own_model
+        return settings.base("own" if own and not (recipe or file) else recipe, file)
+    if model := value_of(words, "model"):
+        raise UsageError(
+            "The network that is started from is the architecture. Expected: no --model beside it. "
+            f"Received: model={model}"
+        )
+    base = settings.base(recipe if recipe or file else "transfer", file)
+    return dataclasses.replace(base, started_from=None)  # a file tells of another network
 
 
 def resolve(options: Options) -> Config:
@@ -188,6 +209,8 @@ def _dry_run(config: Config, options: Options) -> int:
         "expected memory": f"{plan.memory_bytes / 2**30:.1f} GiB",
     }.items():
         print(f"{name + ':':<17}{value}")
+    for note in plan.notes:
+        print(f"{'note:':<17}{note}")
     return 0
 
 

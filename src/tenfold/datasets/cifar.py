@@ -4,6 +4,7 @@ The Python version is made of pickles, and a pickle may run any program when it 
 knows the few things that those files hold (numbers, names, one kind of array) and refuses all others.
 """
 
+import dataclasses
 import io
 import pickle
 import tarfile
@@ -35,6 +36,7 @@ class Version:
     label_key: bytes = b""
     names_key: bytes = b""
     label_bytes: int = 0
+    label_at: int = 0
 
     def members(self, split: Split) -> tuple[str, ...]:
         return self.train if split == "train" else self.test
@@ -74,21 +76,28 @@ VERSIONS = (
         test=("test.bin",),
         names="fine_label_names.txt",
         label_bytes=2,
+        label_at=1,
     ),
 )
 
 
-def home(folder: Path) -> tuple[Path, Version] | None:
-    """Where a published version lies: in `folder` itself or in its folder of the published name."""
+def home(folder: Path, kind: str = "") -> tuple[Path, Version] | None:
+    """Where a version whose kind begins so lies: in `folder` or in its folder of the published name."""
     for version in VERSIONS:
         for place in (folder, folder / version.folder):
-            if (place / version.names).is_file() and (place / version.train[0]).is_file():
+            files = (version.names, version.train[0])
+            if version.kind.startswith(kind) and all((place / name).is_file() for name in files):
                 return place, version
     return None
 
 
-def find(path: Path, image_size: int | None = None, fit: Fit = "pad") -> Source:
+def find(path: Path, image_size: int | None = None, fit: Fit = "pad", *, coarse: bool = False) -> Source:
     """The source at `path`: a published archive, or the folder that it unpacks to.
+
+    Args:
+        path: archive or folder.
+        image_size: as in `datasets.find`; so is `fit`.
+        coarse: label CIFAR-100 by its 20 groups in place of its 100 classes.
 
     Raises:
         DataError: no CIFAR files there, some of them missing, or damaged.
@@ -102,6 +111,8 @@ def find(path: Path, image_size: int | None = None, fit: Fit = "pad") -> Source:
     else:
         present = {name for name, _ in _archive(path)}
         version = _version_of(path, present)
+    if coarse:
+        version = _grouped(version)
     missing = [name for name in version.train if name not in present]
     if missing:
         raise DataError(
@@ -119,6 +130,18 @@ def find(path: Path, image_size: int | None = None, fit: Fit = "pad") -> Source:
         return _read(path, version, split, class_names, shape)
 
     return Source(version.kind, str(path), class_names, splits, read, notes)
+
+
+def _grouped(version: Version) -> Version:
+    """The same files of CIFAR-100, read for the groups of its classes."""
+    return dataclasses.replace(
+        version,
+        kind=version.kind.replace("cifar100", "cifar100-coarse"),
+        names=version.names.replace("fine", "coarse"),
+        label_key=version.label_key.replace(b"fine", b"coarse"),
+        names_key=version.names_key.replace(b"fine", b"coarse"),
+        label_at=0,
+    )
 
 
 def _version_of(path: Path, present: set[str]) -> Version:
@@ -187,7 +210,7 @@ def _from_records(content: bytes, version: Version, where: str) -> tuple[np.ndar
             f"Received: {len(content):,} bytes"
         )
     rows = np.frombuffer(content, np.uint8).reshape(-1, record)
-    return rows[:, version.label_bytes :], rows[:, version.label_bytes - 1], []
+    return rows[:, version.label_bytes :], rows[:, version.label_at], []
 
 
 def _contents(path: Path, wanted: tuple[str, ...]) -> Iterator[tuple[str, bytes]]:

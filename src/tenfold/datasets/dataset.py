@@ -7,7 +7,12 @@ from typing import Literal
 
 import numpy as np
 
+from tenfold.datasets.rows import select, stacked
+
 Split = Literal["train", "validation", "test"]
+
+Reading = Callable[[int, int], None]
+"""Called with the pictures of a split that are decoded, and all of them."""
 
 Encoded = tuple[str, int, Path | bytes]
 """A picture as its source keeps it: id, label, and the file or the bytes of one."""
@@ -15,10 +20,11 @@ Encoded = tuple[str, int, Path | bytes]
 
 @dataclass(frozen=True)
 class Dataset:
-    """Pictures of one split, in memory.
+    """Pictures of one split, in memory, or on the disk where they would take too much of it.
 
     Attributes:
-        images: uint8, (n, height, width, 3), channels last, RGB.
+        images: uint8, (n, height, width, 3), channels last, RGB: an array, or `rows.Rows`, of which nothing
+            may ask for all pictures at once.
         labels: int64, (n,), each in [0, len(class_names)).
         class_names: the classes in the order of the labels, the same for every split of a source.
         ids: one name a picture: a file's path below the source, or a row key; unique within the split.
@@ -35,9 +41,10 @@ class Dataset:
         return len(self.labels)
 
     def subset(self, index: np.ndarray) -> "Dataset":
-        """The pictures at `index` (int, any order), copied; class names and notes are kept."""
+        """The pictures at `index` (int, any order), copied from memory; class names and notes are kept."""
         ids = tuple(self.ids[i] for i in index)
-        return Dataset(self.images[index], self.labels[index], self.class_names, ids, self.notes)
+        images = select(self.images, index)
+        return Dataset(images, self.labels[index], self.class_names, ids, self.notes)
 
 
 def joined(parts: Sequence[Dataset]) -> Dataset:
@@ -45,7 +52,7 @@ def joined(parts: Sequence[Dataset]) -> Dataset:
     if len(parts) == 1:
         return parts[0]
     return Dataset(
-        np.concatenate([part.images for part in parts]),
+        stacked([part.images for part in parts]),
         np.concatenate([part.labels for part in parts]),
         parts[0].class_names,
         tuple(name for part in parts for name in part.ids),

@@ -1,6 +1,5 @@
 """One file from the first mirror that has it: resumed where it broke off, kept only if its hash is right."""
 
-import contextlib
 import errno
 import hashlib
 import http.client
@@ -8,9 +7,10 @@ import os
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from tenfold.datasets.cache import alone
 from tenfold.errors import DataError, ResourceError
 
 Progress = Callable[[int, int], None]
@@ -55,7 +55,7 @@ def fetch(
     reasons = []
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with _alone(path.parent):
+        with alone(path.parent):
             if path.exists():
                 return path
             for url in urls:
@@ -154,19 +154,3 @@ def _hash(part: Path) -> str:
 
 def _ignore(done: int, total: int) -> None:
     pass
-
-
-@contextlib.contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Keeps a second process from writing the same file; it waits, then finds the file there."""
-    try:
-        import fcntl
-    except ImportError:  # Windows; there the hash alone decides.
-        yield
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)

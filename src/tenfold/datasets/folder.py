@@ -2,45 +2,26 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from tenfold.datasets.dataset import Dataset, Encoded, Source, Split
-from tenfold.datasets.holdout import hold_out, note
-from tenfold.datasets.pictures import Shape, choose_shape, gather, sizes_of
+from tenfold.datasets import labelled
+from tenfold.datasets.dataset import Reading, Source, Split
+from tenfold.datasets.labelled import SPLIT_WORDS, Files
 from tenfold.errors import DataError
 from tenfold.images import PICTURE_SUFFIXES, Fit
-
-SPLIT_WORDS: dict[str, Split] = {
-    "train": "train",
-    "training": "train",
-    "val": "validation",
-    "valid": "validation",
-    "validation": "validation",
-    "dev": "validation",
-    "test": "test",
-    "testing": "test",
-}
-"""What splits are called, in lower case."""
 
 _EXPECTED = "Expected one folder a class with pictures in it, or such folders below train, val and test"
 
 
-@dataclass(frozen=True)
-class _Pictures:
-    """Files of one split: paths below the source, in ascending order, and the label of each."""
-
-    paths: tuple[str, ...]
-    labels: np.ndarray
-
-    def rows(self, index: np.ndarray) -> "_Pictures":
-        return _Pictures(tuple(self.paths[i] for i in index), self.labels[index])
-
-
-def find(folder: Path, image_size: int | None = None, fit: Fit = "pad", strict: bool = True) -> Source:
+def find(
+    folder: Path,
+    image_size: int | None = None,
+    fit: Fit = "pad",
+    strict: bool = True,
+    reading: Reading | None = None,
+) -> Source:
     """The source in `folder`.
 
     Classes are the folder names of the training split in alphabetical order, and other splits are
@@ -72,30 +53,17 @@ def find(folder: Path, image_size: int | None = None, fit: Fit = "pad", strict: 
         kinds = ", ".join(f"{count} {suffix}" for suffix, count in ignored.most_common(5))
         hint = " Save HEIC pictures as JPEG first." if {".heic", ".heif"} & ignored.keys() else ""
         notes.append(f"Ignored {ignored.total():,} files that are no pictures of a class: {kinds}.{hint}")
-    held_out = "test" not in splits
-    if held_out:
-        everything = splits["train"]
-        train, test = hold_out(everything.labels, class_names, str(folder))
-        splits |= {"train": everything.rows(train), "test": everything.rows(test)}
-        notes.append(note(test, len(everything.labels)))
-
-    shapes: list[Shape] = []
-
-    def read(split: Split) -> Dataset:
-        if not shapes:
-            sizes = sizes_of(folder / path for path in splits["train"].paths)
-            shapes.append(choose_shape(sizes, image_size, fit))
-        pictures = splits[split]
-        files = (folder / path for path in pictures.paths)
-        return gather(files, pictures.labels, pictures.paths, class_names, split, shapes[0])
-
-    def encoded(split: Split) -> Iterator[Encoded]:
-        for path, label in zip(splits[split].paths, splits[split].labels, strict=True):
-            yield path, int(label), folder / path
-
-    order: tuple[Split, ...] = ("train", "validation", "test")
-    there = tuple(split for split in order if split in splits)
-    return Source("folder", str(folder), class_names, there, read, tuple(notes), encoded, held_out)
+    return labelled.source(
+        "folder",
+        folder,
+        folder,
+        splits,
+        class_names,
+        tuple(notes),
+        image_size=image_size,
+        fit=fit,
+        reading=reading,
+    )
 
 
 def _split_folders(folder: Path, notes: list[str]) -> dict[Split, Path]:
@@ -167,7 +135,9 @@ def _check_classes(
 ) -> set[str]:
     """The classes that train lacks; an error where there are any and it is `strict`."""
     if not class_names:
-        raise DataError(f"{folder} holds no class folders with pictures. {_EXPECTED}.")
+        lists = sorted(path.name for path in folder.iterdir() if path.suffix.lower() in (".csv", ".tsv"))
+        hint = f" To train on the pictures that {lists[0]} lists, give that file." if lists else ""
+        raise DataError(f"{folder} holds no class folders with pictures. {_EXPECTED}.{hint}")
     if len(class_names) == 1:
         raise DataError(
             f"{folder} has one class only: {class_names[0]}. {_EXPECTED}, for two classes or more."
@@ -184,6 +154,6 @@ def _check_classes(
     return every
 
 
-def _pictures(classes: dict[str, list[str]], class_names: tuple[str, ...]) -> _Pictures:
+def _pictures(classes: dict[str, list[str]], class_names: tuple[str, ...]) -> Files:
     rows = [(path, label) for label, name in enumerate(class_names) for path in classes.get(name, ())]
-    return _Pictures(tuple(path for path, _ in rows), np.array([label for _, label in rows], np.int64))
+    return Files(tuple(path for path, _ in rows), np.array([label for _, label in rows], np.int64))

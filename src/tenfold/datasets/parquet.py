@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from tenfold.datasets import cache
-from tenfold.datasets.dataset import Dataset, Encoded, Source, Split
-from tenfold.datasets.folder import SPLIT_WORDS
+from tenfold.datasets.dataset import Dataset, Encoded, Reading, Source, Split
 from tenfold.datasets.holdout import hold_out, note
+from tenfold.datasets.labelled import SPLIT_WORDS
 from tenfold.datasets.labels import check_labels, numbered
 from tenfold.datasets.pictures import Shape, choose_shape, gather, sizes_of
+from tenfold.datasets.store import Origin
 from tenfold.errors import DataError
 from tenfold.images import Fit
 
@@ -54,6 +54,9 @@ def find(
     image_size: int | None = None,
     fit: Fit = "pad",
     default_names: tuple[str, ...] | None = None,
+    *,
+    label_columns: tuple[str, ...] = _LABEL_COLUMNS,
+    reading: Reading | None = None,
 ) -> Source:
     """The source at `path`: a file, or a folder with shards in it or in its `data` folder.
 
@@ -65,6 +68,8 @@ def find(
         image_size: side to bring pictures to.
         fit: how.
         default_names: class names where the files bring none; else "0", "1" and so on.
+        label_columns: names of the column with labels, the first one that is there.
+        reading: as in `datasets.find`.
 
     Raises:
         DataError: no training file, a file that is not parquet, missing columns, unusable labels.
@@ -72,7 +77,7 @@ def find(
     files = shards(path)
     if "train" not in files:
         raise DataError(f"{path} has no training rows. Expected files such as train-00000-of-00001.parquet.")
-    columns = _columns(files["train"][0])
+    columns = _columns(files["train"][0], label_columns)
     labels, class_names = _train_labels(files["train"], columns, default_names)
     notes = _missing_shards(files)
     held: dict[Split, np.ndarray] = {}
@@ -92,23 +97,21 @@ def find(
     def encoded(split: Split) -> Iterator[Encoded]:
         own, rows = place(split)
         values, names = described(split)
-        for name, label, content in zip(names, values, _pictures(own, columns, rows), strict=True):
+        for name, label, content in zip(names, values, _Pictures(own, columns, rows), strict=True):
             yield name, int(label), content
 
     shapes: list[Shape] = []
 
     def read(split: Split) -> Dataset:
         if not shapes:
-            sizes = sizes_of(_pictures(files["train"], columns, held.get("train")))
+            sizes = sizes_of(_Pictures(files["train"], columns, held.get("train")))
             shapes.append(choose_shape(sizes, image_size, fit))
         own, rows = place(split)
-
-        def decode() -> Dataset:
-            values, names = described(split)
-            return gather(_pictures(own, columns, rows), values, names, class_names, split, shapes[0])
-
+        values, names = described(split)
         # Training pictures are read again and again; test pictures have one door, and no copies elsewhere.
-        return cache.decoded(own, (class_names, shapes[0]), decode) if split == "train" else decode()
+        origin = None if split == "test" else Origin(f"{path.resolve()} {split}", own, rows)
+        pictures = _Pictures(own, columns, rows)
+        return gather(pictures, values, names, class_names, split, shapes[0], origin=origin, reading=reading)
 
     order: tuple[Split, ...] = ("train", "validation", "test")
     splits = tuple(split for split in order if split in files or split in held)
@@ -138,7 +141,7 @@ def _unreadable(path: Path, error: Exception) -> DataError:
     return DataError(f"{path} cannot be read as parquet: {reason}. Copy or download it again.")
 
 
-def _columns(path: Path) -> _Columns:
+def _columns(path: Path, label_columns: tuple[str, ...]) -> _Columns:
     from pyarrow import ArrowException, types
     from pyarrow.parquet import ParquetFile
 
@@ -148,11 +151,11 @@ def _columns(path: Path) -> _Columns:
     except (OSError, ArrowException) as error:
         raise _unreadable(path, error) from None
     image = next((name for name in _IMAGE_COLUMNS if name in schema.names), None)
-    label = next((name for name in _LABEL_COLUMNS if name in schema.names), None)
+    label = next((name for name in label_columns if name in schema.names), None)
     if image is None or label is None:
         raise DataError(
             f"{path} lacks a column. Expected pictures in {' or '.join(_IMAGE_COLUMNS)} and labels in "
-            f"{' or '.join(_LABEL_COLUMNS)}; rename the columns. Received: {', '.join(schema.names)}"
+            f"{' or '.join(label_columns)}; rename the columns. Received: {', '.join(schema.names)}"
         )
     kind = schema.field(image).type
     structured = types.is_struct(kind)
@@ -201,7 +204,7 @@ def _labels(files: Sequence[Path], columns: _Columns, classes: int | None) -> np
 
 def _matched_labels(files: Sequence[Path], columns: _Columns, class_names: tuple[str, ...]) -> np.ndarray:
     """Labels of another split in the order of `class_names`, matched by name where its files have names."""
-    names = _columns(files[0]).label_names or class_names
+    names = _columns(files[0], (columns.label,)).label_names or class_names
     strange = [name for name in names if name not in class_names]
     if strange:
         raise DataError(
@@ -227,18 +230,25 @@ def _ids(files: Sequence[Path], columns: _Columns) -> list[str]:
     return given if len(given) == len(keys) and len(set(given)) == len(given) else keys
 
 
-def _pictures(files: Sequence[Path], columns: _Columns, rows: np.ndarray | None) -> Iterator[bytes]:
-    """The encoded pictures in `rows` (ascending; all where None), one after the other."""
-    leaf = f"{columns.image}.bytes" if columns.structured else columns.image
-    start = 0
-    for _, batch in _tables(files, [leaf]):
-        values = batch.column(0).field("bytes") if columns.structured else batch.column(0)
-        if rows is not None:
-            inside = rows[np.searchsorted(rows, start) : np.searchsorted(rows, start + len(batch))]
-            values = values.take(inside - start)
-        for value in values.to_pylist():
-            yield value or b""
-        start += len(batch)
+@dataclass(frozen=True)
+class _Pictures:
+    """The encoded pictures in `rows` (ascending; all where None), one after the other, as often as asked."""
+
+    files: Sequence[Path]
+    columns: _Columns
+    rows: np.ndarray | None
+
+    def __iter__(self) -> Iterator[bytes]:
+        image, rows = self.columns.image, self.rows
+        start = 0
+        for _, batch in _tables(self.files, [f"{image}.bytes" if self.columns.structured else image]):
+            values = batch.column(0).field("bytes") if self.columns.structured else batch.column(0)
+            if rows is not None:
+                inside = rows[np.searchsorted(rows, start) : np.searchsorted(rows, start + len(batch))]
+                values = values.take(inside - start)
+            for value in values.to_pylist():
+                yield value or b""
+            start += len(batch)
 
 
 def _missing_shards(files: dict[Split, list[Path]]) -> tuple[str, ...]:

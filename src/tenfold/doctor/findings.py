@@ -38,7 +38,11 @@ KINDS: dict[str, Kind] = {
         "warning", "Labels in doubt", "Look at them; write exclude for review to drop one."
     ),
     "similar-classes": Kind("warning", "Classes of nearly the same name", "Merge them if they are one."),
-    "imbalance": Kind("warning", "Classes of very different size", "Add pictures to the small ones."),
+    "imbalance": Kind(
+        "warning",
+        "Classes of very different size",
+        "Add pictures to the small ones, or train with --balance.",
+    ),
     "blank": Kind("warning", "Blank pictures", "Leave them out: --exclude."),
     "tiny": Kind("warning", "Tiny pictures", "They are enlarged and blurred; replace them if you can."),
     "wrong-extension": Kind(

@@ -6,7 +6,9 @@ run keeps, is channels_last, float32, of stock Keras layers. `set_weights` carri
 """
 
 import contextlib
+import functools
 import inspect
+import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,18 +20,52 @@ from keras.src.utils import module_utils  # no public name; see spare_tensorflow
 from tenfold import layers
 from tenfold.calibration import PLAIN, Calibrator
 from tenfold.errors import DataError, UsageError, unknown
-from tenfold.models import augmented, batchnorm, compact, fast, plain, tiny
+from tenfold.models import (
+    augmented,
+    backbones,
+    batchnorm,
+    compact,
+    convmixer,
+    convnext,
+    fast,
+    heads,
+    inception,
+    mobilenet,
+    plain,
+    resnet,
+    tiny,
+    vgg,
+    vit,
+    wideresnet,
+)
+from tenfold.models.cost import flops as flops
+from tenfold.models.heads import head as head
+from tenfold.models.layout import original
+from tenfold.models.likeness import rebuilt
 
 BUILDERS: dict[str, Callable[..., keras.Model]] = {
     "augmented": augmented.augmented,
     "batchnorm": batchnorm.batchnorm,
     "compact": compact.compact,
+    "convmixer": convmixer.convmixer,
+    "convnext": convnext.convnext,
     "fast": fast.fast,
+    "inception": inception.inception,
+    "mobilenetv2": mobilenet.mobilenetv2,
     "plain": plain.plain,
+    "resnet18": resnet.resnet18,
+    "resnet20": resnet.resnet,
+    "resnet56": functools.partial(resnet.resnet, depth=56),
     "tiny": tiny.tiny,
+    "vgg16": vgg.vgg,
+    "vit": vit.vit,
+    "wideresnet": wideresnet.wideresnet,
 }
 
-ANY_SIZE = frozenset({"fast"})
+EVERY = {**BUILDERS, **backbones.BUILDERS}
+"""The same, and the networks of Keras Applications as `keras/NAME`."""
+
+ANY_SIZE = frozenset(BUILDERS) - {"augmented", "batchnorm", "compact", "plain", "tiny", "vit"}
 """Architectures that end in a global pool, so that their weights fit pictures of any size."""
 
 
@@ -45,33 +81,44 @@ def build(
     """Builds an architecture with fresh weights (seed them with `keras.utils.set_random_seed`).
 
     Args:
-        name: a key of `BUILDERS`.
+        name: a key of `EVERY`.
         image_shape: (height, width, 3).
         classes: how many; 2 or more.
         data_format: layout of its layers; the input is channels last either way.
         precision: Keras dtype policy, "float32" or "mixed_bfloat16".
-        options: the architecture's own.
+        options: the architecture's own; `heads.OPTION` puts another head on it.
 
     Raises:
         UsageError: unknown name or option, or pictures too small for the architecture.
     """
-    if name not in BUILDERS:
+    if name not in EVERY:
         raise UsageError(unknown("model", name, BUILDERS))
-    builder = BUILDERS[name]
-    known = [
-        n for n in inspect.signature(builder).parameters if n not in ("image_shape", "classes", "data_format")
-    ]
-    for option in options or {}:
+    options = dict(options or {})
+    renewed = options.pop(heads.OPTION, None)
+    known = defaults(name)
+    for option in options:
         if option not in known:
             raise UsageError(unknown(f"option of model {name!r}", option, known))
     with _policy(precision):
         try:
-            return builder(image_shape, classes, data_format=data_format, **(options or {}))
+            model = EVERY[name](image_shape, classes, data_format=data_format, **options)
+            return model if renewed is None else heads.renewed(model, classes, renewed, data_format)
         except ValueError as error:
             raise UsageError(
                 f"Model {name!r} cannot be built for {image_shape[0]} x {image_shape[1]} pictures: "
                 f"{str(error).splitlines()[0]} Choose a larger --image-size or another model."
             ) from error
+
+
+def defaults(name: str) -> dict[str, Any]:
+    """An architecture's own options, and what each is where nobody says otherwise.
+
+    Args:
+        name: a key of `EVERY`.
+    """
+    parameters = inspect.signature(EVERY[name]).parameters.values()
+    shared = ("image_shape", "classes", "data_format")
+    return {each.name: each.default for each in parameters if each.name not in shared}
 
 
 def spare_tensorflow() -> None:
@@ -96,9 +143,14 @@ def _policy(precision: str) -> Iterator[None]:
 
 def returns_logits(model: keras.Model) -> bool:
     """True where the model ends without a softmax."""
-    last = model.layers[-1]
+    last = last_step(model)
     ends_so = getattr(last, "activation", None) is keras.activations.softmax
     return not (ends_so or isinstance(last, keras.layers.Softmax))
+
+
+def last_step(model: keras.Model) -> Any:
+    """What gives a model's answer: its last layer, or an operation of `keras.ops` behind that."""
+    return getattr(model, "operations", model.layers)[-1]
 
 
 def predict_fn(
@@ -107,15 +159,10 @@ def predict_fn(
     """The model as a function from uint8 (n, h, w, 3) to float32 probabilities (n, classes)."""
 
     def predict(images: np.ndarray) -> np.ndarray:
-        return calibrator(_probabilities(model, model.predict(images, batch_size=batch_size, verbose=0)))
+        outputs = model.predict(images, batch_size=_fitting(batch_size, images), verbose=0)
+        return calibrator(_probabilities(model, outputs))
 
     return predict
-
-
-def head(model: keras.Model) -> keras.Layer | None:
-    """The last dense layer, whose input is what a model has made of a picture; None where there is none."""
-    dense = [layer for layer in model.layers if isinstance(layer, keras.layers.Dense)]
-    return dense[-1] if dense else None
 
 
 def observe_fn(
@@ -132,10 +179,15 @@ def observe_fn(
     both = keras.Model(model.inputs, [last.input, model.outputs[0]])
 
     def observe(images: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-        features, outputs = both.predict(images, batch_size=batch_size, verbose=0)
+        features, outputs = both.predict(images, batch_size=_fitting(batch_size, images), verbose=0)
         return _probabilities(model, outputs), np.asarray(features, np.float32)
 
     return observe
+
+
+def _fitting(batch_size: int, images: np.ndarray) -> int:
+    """Fewer pictures a batch where they are large, as layers take memory by the pixel: 8 of 256 x 256."""
+    return min(batch_size, max(1, 2**19 // (images.shape[1] * images.shape[2])))
 
 
 def _probabilities(model: keras.Model, outputs: Any) -> np.ndarray:
@@ -155,6 +207,8 @@ def twin(
     options: Mapping[str, Any] | None = None,
 ) -> keras.Model:
     """A model that `build` made under `name` with `options`, in another layout or precision, same weights."""
+    if (portable := original(model)) is not None:
+        return rebuilt(portable, data_format, precision)
     other = build(
         name,
         model.input_shape[1:],
@@ -193,7 +247,24 @@ def load(path: Path) -> keras.Model:
     try:
         return keras.models.load_model(path, compile=False, safe_mode=True)
     except (OSError, ValueError, TypeError, KeyError) as error:
-        raise DataError(f"{path} cannot be opened as a Keras model: {str(error).splitlines()[0]}") from error
+        raise DataError(f"{path} cannot be opened as a Keras model: {reason(error)}") from error
+
+
+def reason(error: BaseException) -> str:
+    """Why Keras cannot make a model of what it was given, in a sentence for the one who made it."""
+    text = str(error).strip()
+    if found := re.search(r"Could not locate (?:class|function) '([^']+)'", text):
+        return (
+            f"it holds {found[1]}, and no code is run from a file. Expected: a class marked with "
+            "@keras.saving.register_keras_serializable(), in a module that is imported before: python -c "
+            "\"import MODULE; from tenfold.cli import main; main(['export', 'RUN'])\"."
+        )
+    if "lambda" in text.lower() and "safe_mode" in text:
+        return (
+            "it holds a keras.layers.Lambda, and no code is run from a file. Expected: keras.ops "
+            "in place of it, or a layer class of your own that is registered with Keras."
+        )
+    return (text.splitlines() or [type(error).__name__])[0]
 
 
 def load_fast(path: Path, name: str, options: Mapping[str, Any] | None = None) -> keras.Model:
@@ -206,27 +277,11 @@ def load_fast(path: Path, name: str, options: Mapping[str, Any] | None = None) -
         DataError: as `load`.
     """
     model, layout = load(path), layers.training_format()
+    if name not in EVERY:  # a model of the user's own
+        return rebuilt(model, layout)
     if layout == "channels_last":
         return model
     try:
         return twin(model, name, data_format=layout, options=options)
     except (UsageError, ValueError):
         return model
-
-
-def flops(model: keras.Model) -> int:
-    """Floating-point operations of one forward pass for one picture (a multiply and an add count as two).
-
-    Convolutions and dense layers are counted; all else is smaller by orders of magnitude.
-    """
-    total = 0
-    for layer in model.layers:
-        kernel = getattr(layer, "kernel", None)
-        if kernel is None:
-            continue
-        places = 1
-        if len(kernel.shape) == 4:
-            channels_last = layer.data_format == "channels_last"
-            places = int(np.prod(layer.output.shape[1:3] if channels_last else layer.output.shape[2:4]))
-        total += 2 * places * int(np.prod(kernel.shape))
-    return total

@@ -1,8 +1,11 @@
 """The classic with augmentation: three blocks of convolution, batch norm, pool and dropout."""
 
+from typing import Annotated
+
 import keras
 
 from tenfold import layers
+from tenfold.config.spaces import Range
 
 
 def augmented(
@@ -10,8 +13,8 @@ def augmented(
     classes: int,
     *,
     data_format: layers.DataFormat = "channels_last",
-    width: int = 32,
-    dropout: float = 0.25,
+    width: Annotated[int, Range(16, 64, log=True)] = 32,
+    dropout: Annotated[float, Range(0.0, 0.4)] = 0.25,
 ) -> keras.Model:
     """(conv - batch norm - pool - dropout) three times, dense 128, dropout, softmax.
 

@@ -1,8 +1,11 @@
 """The classic with batch norm: convolutions of 64, 128, 256 filters, two dense layers with dropout."""
 
+from typing import Annotated
+
 import keras
 
 from tenfold import layers
+from tenfold.config.spaces import Range
 
 
 def batchnorm(
@@ -10,9 +13,9 @@ def batchnorm(
     classes: int,
     *,
     data_format: layers.DataFormat = "channels_last",
-    width: int = 64,
-    growth: float = 2,
-    dropout: float = 0.5,
+    width: Annotated[int, Range(32, 96, log=True)] = 64,
+    growth: Annotated[float, Range(1.0, 2.0)] = 2,
+    dropout: Annotated[float, Range(0.0, 0.6)] = 0.5,
     norm: bool = True,
 ) -> keras.Model:
     """(conv - batch norm - pool) three times, dense 256, dense 128, softmax: 1,455,626 parameters.

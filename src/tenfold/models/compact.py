@@ -1,8 +1,11 @@
 """The classic of TensorFlow's own tutorial: 32 - 64 - 64, no padding, one dense layer."""
 
+from typing import Annotated
+
 import keras
 
 from tenfold import layers
+from tenfold.config.spaces import Range
 
 
 def compact(
@@ -10,7 +13,7 @@ def compact(
     classes: int,
     *,
     data_format: layers.DataFormat = "channels_last",
-    width: int = 32,
+    width: Annotated[int, Range(16, 64, log=True)] = 32,
 ) -> keras.Model:
     """conv 32 - pool - conv 64 - pool - conv 64 - dense 64 - softmax: 122,570 parameters.
 

@@ -1,10 +1,11 @@
 """A small modern network that learns CIFAR-10 in few epochs."""
 
-from typing import Any
+from typing import Annotated, Any
 
 import keras
 
 from tenfold import layers
+from tenfold.config.spaces import Range
 
 SCALE, OFFSET = 1 / 64, -2.0  # pixels to about zero mean and unit deviation
 _TRAINING_FLOPS = 0.68e9 / 32**2  # of a training step at width 1, for one pixel
@@ -15,9 +16,9 @@ def fast(
     classes: int,
     *,
     data_format: layers.DataFormat = "channels_last",
-    stem: int = 64,
-    width: float = 1.0,
-    depth: int = 2,
+    stem: Annotated[int, Range(32, 96, log=True)] = 64,
+    width: Annotated[float, Range(0.5, 1.25)] = 1.0,
+    depth: Annotated[int, Range(2, 3)] = 2,
     head_scale: float = 1 / 9,
 ) -> keras.Model:
     """A frozen whitening convolution, three blocks of convolutions, a global max pool, scaled logits.

@@ -1,8 +1,11 @@
 """The classic of three bare convolutions: 32 - 64 - 32, no padding."""
 
+from typing import Annotated
+
 import keras
 
 from tenfold import layers
+from tenfold.config.spaces import Range
 
 
 def plain(
@@ -10,7 +13,7 @@ def plain(
     classes: int,
     *,
     data_format: layers.DataFormat = "channels_last",
-    width: int = 32,
+    width: Annotated[int, Range(16, 64, log=True)] = 32,
 ) -> keras.Model:
     """conv 32 - pool - conv 64 - pool - conv 32 - dense 64 - dense 32 - softmax: 73,098 parameters.
 

@@ -1,8 +1,11 @@
 """The classic of one convolution: 12 filters, a pool, a dense layer of 128."""
 
+from typing import Annotated
+
 import keras
 
 from tenfold import layers
+from tenfold.config.spaces import Range
 
 
 def tiny(
@@ -10,8 +13,8 @@ def tiny(
     classes: int,
     *,
     data_format: layers.DataFormat = "channels_last",
-    filters: int = 12,
-    units: int = 128,
+    filters: Annotated[int, Range(12, 32, log=True)] = 12,
+    units: Annotated[int, Range(64, 256, log=True)] = 128,
 ) -> keras.Model:
     """conv `filters` 3x3 same - pool - flatten - dense `units` - softmax: 394,970 parameters for CIFAR-10."""
     inputs, x = layers.pictures(image_shape, data_format, scale=1 / 255, offset=0)

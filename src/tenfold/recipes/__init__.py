@@ -7,7 +7,20 @@ from pathlib import Path
 from tenfold.config import Config
 from tenfold.errors import UsageError, unknown
 
-RECIPES = ("fast", "accurate", "tiny", "plain", "compact", "batchnorm", "augmented")
+RECIPES = (
+    "fast",
+    "accurate",
+    "transfer",
+    "own",
+    "micro",
+    "resnet20",
+    "vit",
+    "tiny",
+    "plain",
+    "compact",
+    "batchnorm",
+    "augmented",
+)
 
 
 def recipe(name: str = "fast") -> Config:

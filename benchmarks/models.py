@@ -1,0 +1,229 @@
+"""Every architecture: its size, its training speed, and its test accuracy after a quarter of an hour.
+
+    python benchmarks/models.py                       # all of it: five hours on two cores
+    python benchmarks/models.py --only vit vgg16      # some of it
+    python benchmarks/models.py --sizes               # parameters and FLOPs alone: two minutes
+    python benchmarks/models.py --speed               # these and training speed: ten minutes
+    python benchmarks/models.py --epoch               # one epoch of each, exported and opened again: an hour
+    python benchmarks/models.py --table               # find nothing, write what is there
+
+Run it on an idle machine. It writes src/tenfold/models/measured.json, which the package ships and `tenfold
+models` shows, and its part of docs/results.md. Runs that have finished under --runs are not trained again, so
+it can be stopped and started at will.
+
+Accuracy: `tenfold train --model NAME --recipe R --time 15m` on all training pictures, then one look at the
+test pictures. The recipe is the architecture's own where it has one; `vit` for those that ask for AdamW;
+`resnet20` for all others. No setting was chosen for an architecture by its accuracy: others may do better.
+"""
+
+import argparse
+import dataclasses
+import datetime
+import json
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import results
+from tenfold import machine, recipes, zoo
+from tenfold.runs import Run
+
+NAMES = tuple(zoo.ABOUT)
+# The recipe of an architecture that has none of its own name.
+RECIPES = {name: "vit" if name in ("convmixer", "convnext") else "resnet20" for name in NAMES}
+RECIPES |= {name: name for name in recipes.RECIPES if name in NAMES}
+ROUNDS = 3  # of measuring the speed
+TIME = "15m"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--runs", type=Path, default=Path("runs/models"), help="folder of the run folders")
+    parser.add_argument("--only", nargs="+", choices=NAMES, default=NAMES, metavar="MODEL")
+    parser.add_argument("--time", default=TIME, help=f"for each; other than {TIME} is a trial, kept nowhere")
+    parser.add_argument("--sizes", action="store_true", help="parameters and FLOPs alone")
+    parser.add_argument("--speed", action="store_true", help="sizes and training speed alone")
+    parser.add_argument("--epoch", action="store_true", help="train an epoch, export, open again")
+    parser.add_argument("--table", action="store_true", help="find nothing, write what is there")
+    parser.add_argument("--child", nargs=2, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.child:
+        print(json.dumps(CHILDREN[options.child[0]](options.child[1])))
+    elif options.epoch:
+        rows = [epoch(options.runs, name) for name in options.only]
+        print("\n".join([*EPOCH, *rows]))
+    else:
+        if not options.table:
+            find(options)
+        if options.time == TIME and not options.sizes:
+            results.write("models", table())
+    return 0
+
+
+def find(options: argparse.Namespace) -> None:
+    """Finds what is asked for, and keeps each figure at once."""
+    trial = options.time != TIME
+    for name in () if trial else options.only:
+        keep(name, **child("size", name))
+        if not options.sizes:
+            keep(name, speed=speed(name))
+    for name in () if options.sizes or options.speed else options.only:
+        run = trained(options.runs, name, options.time)
+        print(f"{run.path}: {run.scores('test')['accuracy']:.2%}", flush=True)
+        if not trial:
+            keep(name, score=score(run, name))
+
+
+def keep(name: str, **found: Any) -> None:
+    """Lays what was found over what is known of an architecture."""
+    known = zoo.figures()
+    figures = known.get(name) or zoo.Figures(found["parameters"], found["flops"])
+    zoo.keep({**known, name: dataclasses.replace(figures, **found)})
+
+
+def child(what: str, name: str) -> dict[str, Any]:
+    """What one of `CHILDREN` finds, in a process of its own."""
+    words = [sys.executable, __file__, "--child", what, name]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"{what} of {name} failed:\n{done.stderr}")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def size(name: str) -> dict[str, int]:
+    """Parameters and FLOPs, in a child."""
+    from tenfold import models
+
+    model = models.build(name, (32, 32, 3), 10)
+    return {"parameters": model.count_params(), "flops": models.flops(model)}
+
+
+def rate(name: str) -> dict[str, Any]:
+    """Training speed, in a child."""
+    from tenfold import planning, preparation
+
+    found, settings = planning.training_speed(name)
+    told = {"precision": settings.precision, "batch_size": settings.batch_size}
+    return {"images_per_second": found, **told, "threads": preparation.threads(settings)}
+
+
+CHILDREN = {"size": size, "rate": rate}
+
+
+def speed(name: str) -> zoo.Speed:
+    """Training speed, from several processes."""
+    found = [child("rate", name) for _ in range(ROUNDS)]
+    rounds = tuple(round(one.pop("images_per_second"), 1) for one in found)
+    print(f"{name:<12} {', '.join(f'{value:,.0f}' for value in rounds)} images/s", flush=True)
+    here = origin(f"tenfold models {name} --measure", machine.versions(), datetime.date.today())
+    return zoo.Speed(statistics.median(rounds), rounds, **found[0], origin=here)
+
+
+def words(name: str) -> list[str]:
+    """What `tenfold train` is told about an architecture."""
+    return ["--model", name, "--recipe", RECIPES[name]]
+
+
+def trained(runs: Path, name: str, time: str) -> Run:
+    """A run by the clock that has been scored on the test pictures, unless it is there already."""
+    place = runs / f"{name}-{time}"
+    if not (place / "summary.json").exists():
+        more = ["--time", time, "--val-split", "0", "--name", place.name, "--runs", str(runs)]
+        tenfold("train", *words(name), *more, "--exist-ok", "--quiet")
+    if not (place / "test.json").exists():
+        tenfold("evaluate", str(place), "--split", "test")
+    return Run(place)
+
+
+def score(run: Run, name: str) -> zoo.Score:
+    """What a finished run's folder tells."""
+    found = run.scores("test")
+    command = " ".join(["tenfold train", *words(name), "--time", TIME, "--val-split 0"])
+    day = datetime.date.fromtimestamp((run.path / "test.json").stat().st_mtime)
+    made = origin(command, run.environment, day)
+    return zoo.Score(found["accuracy"], found["pictures"], TIME, run.summary["epochs"], made)
+
+
+def origin(command: str, told: dict[str, Any], day: datetime.date) -> zoo.Origin:
+    """Where a figure comes from; `told` is what `machine.versions` told where it was found."""
+    return zoo.Origin(
+        command=command,
+        date=str(day),
+        machine=f"{told['processor']}, {told['cores']} cores",
+        versions=", ".join(f"{name} {told[name]}" for name in ("keras", "torch", "python")),
+        commit=told.get("commit", "unknown"),
+    )
+
+
+def tenfold(*given: str) -> None:
+    """The command line, as a user would call it."""
+    subprocess.run([sys.executable, "-m", "tenfold", *given], check=True)
+
+
+EPOCH = (
+    "| model | one epoch | images/s | validation accuracy | of its ONNX file | ONNX file |",
+    "|---|--:|--:|--:|--:|--:|",
+)
+
+
+def epoch(runs: Path, name: str) -> str:
+    """Trains one epoch, exports through the gate, lets the file answer; a row of a table."""
+    place = runs / f"{name}-epoch"
+    if not (place / "exports" / "model.onnx").exists():
+        more = ["--epochs", "1", "--name", place.name, "--runs", str(runs), "--exist-ok", "--quiet"]
+        tenfold("train", *words(name), *more)
+        tenfold("export", str(place), "--format", "onnx")
+    accuracies = []
+    for engine in ("keras", "onnxruntime"):
+        tenfold("evaluate", str(place), "--engine", engine)
+        accuracies.append(Run(place).scores("validation")["accuracy"])
+    told = Run(place).summary
+    megabytes = (place / "exports" / "model.onnx").stat().st_size / 1e6
+    return (
+        f"| `{name}` | {told['seconds']:.0f} s | {told['images_per_second']:,.0f} | {accuracies[0]:.2%} "
+        f"| {accuracies[1]:.2%} | {megabytes:.1f} MB |"
+    )
+
+
+def table() -> str:
+    """The Markdown table for docs/results.md."""
+    lines = [
+        "| model | parameters | FLOPs | images/s | epochs | test accuracy | recipe | paper |",
+        "|---|--:|--:|--:|--:|--:|---|---|",
+    ]
+    known = zoo.figures()
+    for name, (_, paper) in zoo.ABOUT.items():
+        if (found := known.get(name)) is None:
+            continue
+        pace, epochs, accuracy = ["-"] * 3
+        if found.speed is not None:
+            pace = f"{found.speed.images_per_second:,.0f}"
+        if found.score is not None:
+            epochs, accuracy = f"{found.score.epochs:.1f}", f"**{found.score.accuracy:.2%}**"
+        sizes = f"{found.parameters:,} | {found.flops / 1e6:,.1f} M"
+        reached = f"{pace} | {epochs} | {accuracy} | `{RECIPES[name]}`"
+        lines.append(f"| `{name}` | {sizes} | {reached} | {paper or '-'} |")
+    speeds, scores = ([getattr(one, what) for one in known.values()] for what in ("speed", "score"))
+    commits = [one.origin.commit for one in (*speeds, *scores) if one is not None]
+    made = dict.fromkeys(commit[:10] + "+" * commit.endswith("+") for commit in commits)
+    lines += [
+        "",
+        "FLOPs: of a forward pass for one picture of 32 x 32 pixels. images/s: a training step with batches",
+        f"of 128 and momentum, in bfloat16 where that pays, median of {ROUNDS} processes; {origins(speeds)}.",
+        f"Epochs, test accuracy: one run of `--time {TIME}` on all training pictures, one plain view of the",
+        f"test pictures, looked at once; {origins(scores)}. Commits: {', '.join(made) or 'none'}.",
+    ]
+    return "\n".join(lines)
+
+
+def origins(found: list[Any]) -> str:
+    """Where figures were found, in words."""
+    return "; ".join(zoo.machines(found)) or "not yet measured"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
