@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import pytest
 
+import quick
 from tenfold import distillation, engines, models, planning, training
 from tenfold.config import Augmentation, Config
 from tenfold.datasets import Dataset, load
@@ -16,16 +17,7 @@ from tenfold.errors import DataError, Stopped, UsageError
 from tenfold.ratefinder import find_rate
 from tenfold.runs import open_run
 
-QUICK = Config(
-    recipe="quick",
-    data="digits",
-    model="tiny",
-    optimizer="adam",
-    learning_rate=0.002,
-    epochs=4,
-    batch_size=64,
-    precision="float32",
-)
+QUICK = dataclasses.replace(quick.QUICK, epochs=4)
 
 
 @pytest.fixture(scope="module")

@@ -13,21 +13,11 @@ import numpy as np
 import pytest
 
 import tenfold
+from quick import QUICK, Interrupt
 from tenfold import evaluation, models, runs, splits, training
 from tenfold.calibration import calibrator
-from tenfold.config import Augmentation, Config
+from tenfold.config import Augmentation
 from tenfold.errors import GateError, Stopped, UsageError
-
-QUICK = Config(
-    recipe="quick",
-    data="digits",
-    model="tiny",
-    optimizer="adam",
-    learning_rate=0.002,
-    epochs=3,
-    batch_size=64,
-    precision="float32",
-)
 
 
 @pytest.fixture(scope="module")
@@ -108,16 +98,6 @@ def test_a_wrong_model_leaves_no_run_folder(tmp_path):
     with pytest.raises(UsageError, match="Did you mean 'tiny'"):
         training.train(dataclasses.replace(QUICK, model="tinny"), runs=tmp_path)
     assert not list(tmp_path.iterdir())
-
-
-class Interrupt(keras.callbacks.Callback):
-    def __init__(self, epoch):
-        super().__init__()
-        self.at = epoch
-
-    def on_epoch_begin(self, epoch, logs=None):
-        if epoch == self.at:
-            raise KeyboardInterrupt
 
 
 def test_an_interrupt_keeps_the_best_epoch_so_far(tmp_path):

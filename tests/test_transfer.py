@@ -10,6 +10,7 @@ import pytest
 from keras.src.legacy.saving import legacy_h5_format
 
 import networks
+from quick import Interrupt
 from tenfold import calibration, cli, datasets, evaluation, layers, models, splits, training, transfer
 from tenfold.cli import options, train
 from tenfold.config import Config, from_yaml, to_yaml
@@ -126,16 +127,6 @@ def test_what_a_run_started_from_is_written_down_and_checked(source, head, few, 
     assert same(models.load(again.model_path).get_weights(), models.load(head[0].model_path).get_weights())
     with pytest.raises(DataError, match="holds other weights"):
         training.train(dataclasses.replace(config, started_from="0" * 64), runs=place)
-
-
-class Interrupt(keras.callbacks.Callback):
-    def __init__(self, epoch):
-        super().__init__()
-        self.at = epoch
-
-    def on_epoch_begin(self, epoch, logs=None):
-        if epoch == self.at:
-            raise KeyboardInterrupt
 
 
 @pytest.fixture(scope="module")

@@ -1,26 +1,17 @@
 """MLflow: runs in a database beside the run folders, read back by MLflow's own client, without a server."""
 
+import dataclasses
 import importlib.util
 import os
 
 import pytest
 
+import quick
 from tenfold import training
-from tenfold.config import Config
 from tenfold.errors import MissingExtraError, ResourceError, Stopped
 from tenfold.tracking import mlflow
 
-QUICK = Config(
-    recipe="quick",
-    data="digits",
-    model="tiny",
-    optimizer="adam",
-    learning_rate=0.002,
-    epochs=3,
-    batch_size=64,
-    precision="float32",
-    mlflow=True,
-)
+QUICK = dataclasses.replace(quick.QUICK, mlflow=True)
 # SQLAlchemy 2.1 warns of an option that MLflow 3.17 still uses.
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated")
 

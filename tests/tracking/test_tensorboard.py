@@ -1,26 +1,17 @@
 """TensorBoard: event files that TensorBoard itself reads, and a resumed run that goes on in them."""
 
+import dataclasses
 import importlib.util
 
 import keras
 import pytest
 
+import quick
 from tenfold import training
-from tenfold.config import Config
 from tenfold.errors import MissingExtraError, Stopped
 from tenfold.tracking import tensorboard
 
-QUICK = Config(
-    recipe="quick",
-    data="digits",
-    model="tiny",
-    optimizer="adam",
-    learning_rate=0.002,
-    epochs=3,
-    batch_size=64,
-    precision="float32",
-    tensorboard=True,
-)
+QUICK = dataclasses.replace(quick.QUICK, tensorboard=True)
 SCORES = {
     "split": "validation",
     "pictures": 10,
