@@ -78,10 +78,11 @@ def test_the_home_folder_stays_at_home(run, tmp_path, monkeypatch):
     copy = runs.Run(shutil.copytree(run.path, tmp_path / "copy"))
     copy.write("command.txt", "tenfold train /home/jane/photos --runs /home/janet/runs --epochs 1\n")
     copy.write("data.json", {**run.data, "path": "/home/jane/photos"})
-    copy.write("config.yaml", (run.path / "config.yaml").read_text().replace("data: digits", "data: photos"))
+    text = (run.path / "config.yaml").read_text().replace("data: digits", "data: photos")
+    copy.write("config.yaml", text.replace("teacher: null", "teacher: /home/jane/runs/big"))
     found = records.record(copy)
     assert found.command == "tenfold train ~/photos --runs /home/janet/runs --epochs 1"
-    assert found.config.data == "~/photos"
+    assert (found.config.data, found.config.teacher) == ("~/photos", "~/runs/big")
 
 
 def test_predictions_that_are_gone_leave_no_answers(run, tmp_path, card):

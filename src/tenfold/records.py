@@ -84,7 +84,7 @@ def record(run: Run) -> Record:
     return Record(
         name=run.name,
         command=_homeless(run.command),
-        config=dataclasses.replace(config, data=_homeless(config.data)),
+        config=_travelling(config),
         class_names=run.class_names,
         splits=parts,
         environment={name: made_with[name] for name in names if made_with.get(name) is not None},
@@ -100,6 +100,14 @@ def _right(run: Run, count: int) -> np.ndarray | None:
         return None
     right = kept["predicted"] == kept["labels"]
     return right if len(right) == count else None
+
+
+def _travelling(config: Config) -> Config:
+    """Settings whose paths, as all text of theirs, are without the home folder."""
+    texts: dict[str, Any] = {
+        name: _homeless(value) for name, value in vars(config).items() if isinstance(value, str)
+    }
+    return dataclasses.replace(config, **texts)
 
 
 def _homeless(text: str) -> str:

@@ -299,7 +299,7 @@ def open_run(path: str | Path) -> Run:
     Raises:
         UsageError: there is no run at `path`; the nearest run beside it is named.
     """
-    path = Path(path)
+    path = Path(path).expanduser()
     if not (path / "config.yaml").exists():
         others = [p.parent.name for p in path.parent.glob("*/config.yaml")] if path.parent.exists() else []
         raise UsageError(

@@ -54,7 +54,7 @@ def settle(settings: Config, reason: str) -> tuple[Config, str]:
 def _like(settings: Config, origin: str) -> Config:
     """Settings with the architecture and the picture size of a run, or of a saved model."""
     if origin.endswith(".keras"):
-        name, options, size = origin, {}, models.load(Path(origin)).input_shape[1]
+        name, options, size = origin, {}, models.load(Path(origin).expanduser()).input_shape[1]
     else:
         run = runs.open_run(origin)
         name, options, size = run.config.model, run.config.model_options, run.data["image_size"]
@@ -124,7 +124,7 @@ def again(run: Run, settings: Config, dataset: Dataset, listen: Listener) -> ker
 def _file(settings: Config, dataset: Dataset, listen: Listener) -> Path:
     """Where the weights to start from lie."""
     if settings.from_run is not None:
-        path = Path(settings.from_run)
+        path = Path(settings.from_run).expanduser()
         return path if path.suffix == ".keras" else runs.open_run(path).model_path
     name, options = str(settings.backbone), settings.model_options
     shape, alpha = dataset.images.shape[1:], float(options.get("alpha", 1.0))

@@ -55,7 +55,7 @@ def read(path: str | Path) -> tuple[Fix, ...]:
         DataError: missing, without its columns, or with an action that does not exist.
     """
     try:
-        text = Path(path).read_text(encoding="utf-8-sig")  # spreadsheets put a mark in front
+        text = Path(path).expanduser().read_text(encoding="utf-8-sig")  # spreadsheets put a mark in front
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "no text in UTF-8"
         raise DataError(
