@@ -85,7 +85,7 @@ def table(found: list[Run]) -> str:
         f"Mark: {LEAST:.0%} on test in less than {MOST_BYTES:,} bytes: {'met' if any(met) else 'not met'}. "
         f"{_teacher(found)}Commits of the runs: {results.commits(found)}.",
     ]
-    return "\n".join(lines).replace("%", " %")
+    return "\n".join(lines)
 
 
 def _teacher(found: list[Run]) -> str:

@@ -29,7 +29,12 @@ def write(part: str, text: str, packages: Iterable[str] = ("keras", "torch", "py
         f"`{command}`; {datetime.date.today()}; {found['processor']}, {found['cores']} cores; {versions}; "
         f"commit {commit or 'unknown'}."
     )
-    replace(ROOT / "docs" / "results.md", part, f"{text}\n\n{provenance}")
+    replace(ROOT / "docs" / "results.md", part, f"{_spaced(text)}\n\n{provenance}")
+
+
+def _spaced(text: str) -> str:
+    """Per cent with a space before them, but in code."""
+    return re.sub(r"`[^`]*`|(?<=\d)%", lambda found: " %" if found[0] == "%" else found[0], text)
 
 
 def commits(runs: Iterable[Run]) -> str:

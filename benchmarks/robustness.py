@@ -115,7 +115,7 @@ def table(
         f"in the mean, {1e6 / each:,.0f} a second, bar {BAR_SPEED:,} ({met(1e6 / each >= BAR_SPEED)}); "
         f"slowest is {slowest}.",
     ]
-    return "\n".join(lines).replace("%", " %")
+    return "\n".join(lines)
 
 
 def met(yes: bool) -> str:

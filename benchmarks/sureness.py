@@ -120,7 +120,7 @@ def table(found: list[Run]) -> str:
         f"`fast --time {BUDGET}` with a tenth of the training pictures for validation; commits of the runs: "
         f"{results.commits(found)}. Strange pictures by `{found[0].name}`.",
     ]
-    return "\n".join(lines).replace("%", " %").replace("--max-error 2 %", "--max-error 2%")
+    return "\n".join(lines)
 
 
 def _strangers(run: Run) -> Iterator[str]:

@@ -143,7 +143,7 @@ def compared(runs: Path) -> list[str]:
         f"{statistics.median(times):.1f} s for {PER_CLASS * len(NEW)} pictures and 30 epochs (median; with "
         "validation, saving and the first step), bar: seconds.",
     ]
-    return ["\n".join(lines).replace("%", " %")]
+    return ["\n".join(lines)]
 
 
 def speeds() -> list[str]:

@@ -114,7 +114,7 @@ def row(name: str, run: Run) -> str:
     return (
         f"| {name} | {accuracy(run, 'validation'):.2%} | {accuracy(run, 'test'):.2%} "
         f"| {summary['parameters']:,} | {summary['seconds']:.0f} s |"
-    ).replace("%", " %")
+    )
 
 
 def accuracy(run: Run, split: str) -> float:

@@ -15,6 +15,8 @@ from tenfold.errors import UsageError
     [
         ("epochs", "3", 3),
         ("learning-rate", "1e-2", 0.01),
+        ("weight_decay", ".2", 0.2),
+        ("weight_decay", "+.5e-3", 0.0005),
         ("image_size", "48", 48),
         ("image_size", "none", None),
         ("optimizer", "adam", "adam"),
@@ -30,6 +32,7 @@ def test_override_reaches_into_groups_and_options():
     changed = config.override(Config(model_options={"width": 1}), "model_options.depth", "2")
     assert changed.model_options == {"width": 1, "depth": 2}
     assert config.override(Config(), "model_options.act", "relu").model_options == {"act": "relu"}
+    assert config.override(Config(), "model_options.dropout", ".5").model_options == {"dropout": 0.5}
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Nothing but `evaluate --split test` opens the test pictures: every opened file is watched."""
 
+import os
 import subprocess
 import sys
 
@@ -28,7 +29,12 @@ def watched(calls, mark, suffix, folder):
     """Runs command lines in one process and returns the names of opened files under the test split."""
     code = WATCH.format(calls=calls, mark=mark, suffix=suffix)
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, cwd=folder, check=False
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        cwd=folder,
+        check=False,
+        env={**os.environ, "TENFOLD_CACHE": str(folder / "cache")},
     )
     lines = done.stdout.splitlines()
     exits = [line for line in lines if line.startswith("exit")]

@@ -24,8 +24,8 @@ def trained(tmp_path_factory):
 
 @pytest.fixture
 def run(trained, tmp_path, monkeypatch):
-    """A copy, to change; the small network gets ten seconds in place of thirty."""
-    monkeypatch.setattr(inspection, "_SECONDS", 10.0)
+    """A copy, to change; the small network gets seven seconds in place of thirty."""
+    monkeypatch.setattr(inspection, "_SECONDS", 7.0)
     return runs.Run(shutil.copytree(trained, tmp_path / "made"))
 
 

@@ -24,6 +24,11 @@ def test_levels_replace_and_settings_add(text, wanted):
     assert found.learning_rate == recipe("fast").learning_rate
 
 
+def test_it_is_known_which_settings_a_text_decides():
+    assert levels.settled("crop=4, mixup=0.2") == {"crop", "mixup"}
+    assert levels.settled("light,crop=4") == set(vars(Augmentation()))
+
+
 @pytest.mark.parametrize(
     "settings", [Augmentation(), *levels.LEVELS.values(), recipe("augmented").augmentation]
 )

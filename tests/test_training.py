@@ -162,7 +162,7 @@ def test_a_resumed_run_still_stops_early(tmp_path):
 
 
 def test_a_run_killed_at_any_moment_is_resumed_to_the_same_end(tmp_path):
-    words = ["digits", "--recipe", "tiny", "--epochs", "25", "--runs", str(tmp_path)]
+    words = ["digits", "--recipe", "tiny", "--epochs", "12", "--runs", str(tmp_path)]
     command = [sys.executable, "-m", "tenfold"]
     process = subprocess.Popen([*command, "train", *words, "--name", "cut"], stdout=subprocess.DEVNULL)
     deadline = time.monotonic() + 90
@@ -170,7 +170,7 @@ def test_a_run_killed_at_any_moment_is_resumed_to_the_same_end(tmp_path):
         assert time.monotonic() < deadline
         assert process.poll() is None
         time.sleep(0.05)
-    time.sleep(1.0)
+    time.sleep(0.7)
     process.kill()
     process.wait(30)
     assert not (tmp_path / "cut/summary.json").exists()

@@ -91,7 +91,7 @@ def _small_network(run: Run, dataset: Dataset) -> list[Baseline]:
         recipe("tiny"),
         **{
             name: getattr(config, name)
-            for name in ("data", "image_size", "fit", "val_split", "seed", "exclude")
+            for name in ("data", "image_size", "fit", "val_split", "fraction", "seed", "exclude")
         },
         time=_SECONDS,
     )

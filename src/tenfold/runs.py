@@ -14,6 +14,8 @@
       robustness.json    baselines.json                   what `evaluate --full` adds
       explanations/      features/                        what `explain` drew, and what it keeps for that
       model.json         model.py  start.keras            of a model of one's own: its code or first weights
+      teacher.json       state/teacher.onnx               of a student: who teaches it
+      tensorboard/       mlflow.json                      where --tensorboard and --mlflow ask for them
       report.html   plots/   exports/                     engine.json   which engine answers fastest
 
 Files are written whole or not at all: to a temporary name beside the target, then renamed.

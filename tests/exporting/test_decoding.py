@@ -24,7 +24,7 @@ found = {}
 for fit in ("pad", "crop", "squash"):
     read = tf.function(lambda content: decoding.read(content, 32, fit))
     for path in sorted(folder.glob("*.bin")):
-        found[f"{fit} {path.stem}"] = read(path.read_bytes()).numpy()
+        found[f"{fit} {path.stem}"] = read(tf.constant(path.read_bytes())).numpy()
 np.savez(folder / "found.npz", **found)
 """
 

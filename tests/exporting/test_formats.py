@@ -14,7 +14,8 @@ import pytest
 
 from networks import BUILDERS, built, pictures, rich
 from tenfold import cli, engines, exporting, images, models, runs, runtimes, splits
-from tenfold.errors import MissingExtraError, TenfoldError, UsageError
+from tenfold.abstention import fit_familiarity
+from tenfold.errors import GateError, MissingExtraError, TenfoldError, UsageError
 from tenfold.exporting import gate
 from tenfold.exporting.content import Content
 
@@ -48,6 +49,25 @@ def test_files_pass_the_gate(whole):
         assert item.parity.singles >= 100
     names = {file.name for file in (run.path / "exports").iterdir()}
     assert names == {item.path.name for item in made.values()} | {"parity.json"}
+
+
+def test_int8_that_changes_too_many_answers_is_written_again_with_care(run, monkeypatch):
+    check, refused = gate.check, []
+
+    def strict(*words):
+        found = check(*words)
+        if not refused:
+            refused.append(found.agreement)
+            raise GateError("Too many.")
+        return found
+
+    monkeypatch.setattr(gate, "check", strict)
+    (made,) = exporting.exports(run, ["onnx"], precision="int8")
+    assert engines.metadata(made.path)["int8"] == "weights, and what products take"
+    assert made.parity.agreement >= refused[0]
+    monkeypatch.setattr(gate, "check", check)
+    (plain,) = exporting.exports(run, ["onnx"], precision="int8")
+    assert "int8" not in engines.metadata(plain.path)
 
 
 def test_every_file_says_what_it_is(whole):
@@ -209,12 +229,16 @@ def learnt(run):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("careful", [False, True])
 @pytest.mark.parametrize("form", ROUNDED)
 @pytest.mark.parametrize("name", ["fast", "tiny", "residual"])
-def test_int8_of_networks_that_have_learnt(learnt, tmp_path, name, form):
+def test_int8_of_networks_that_have_learnt(learnt, tmp_path, name, form, careful):
     train, parts = learnt
     known, path = exporting.FORMATS[form], tmp_path / f"model{exporting.FORMATS[form].suffix}"
-    content = Content(train(name), parts.validation.images, rounding=parts.train.images[:512])
+    model, images = train(name), parts.validation.images
+    answers, features = models.observe_fn(model)(images)
+    familiarity = fit_familiarity(features, answers.argmax(axis=1), model.output_shape[-1])
+    content = Content(model, images, known=familiarity, rounding=parts.train.images[:512], careful=careful)
     known.rounded(content, path)
     held = gate.Held(parts.validation.images, parts.validation.labels, "validation")
     parity = gate.check(path, form, "int8", gate.expected(content, held.images), held)

@@ -1,11 +1,14 @@
 """Files in 8-bit integers: what is rounded, what is not, and how much smaller they are."""
 
+import dataclasses
+
 import numpy as np
 import onnx
 import pytest
 
-from networks import built, pictures
+from networks import built, pictures, rich
 from tenfold import engines, exporting
+from tenfold.exporting.integers import onnx_int8
 
 
 @pytest.fixture(scope="module")
@@ -30,3 +33,22 @@ def test_it_answers_nearly_the_same(files, engine):
     exact, rounded = (engines.open_file(file, engine)(pictures(64)) for file in files)
     assert (exact.argmax(axis=1) == rounded.argmax(axis=1)).mean() > 0.96
     assert np.abs(exact - rounded).max() < 0.3
+
+
+def test_all_layers_that_decide_stay_exact_and_care_leaves_what_products_give(tmp_path):
+    content = rich(built("fast"), pictures(64), rounding=pictures(64))
+    distances = []
+    exact = exporting.FORMATS["onnx"]
+    exact.write(content, tmp_path / "exact.onnx")
+    expected = engines.open_file(tmp_path / "exact.onnx", "onnxruntime")(pictures(64))
+    for careful in (False, True):
+        file = tmp_path / f"{careful}.onnx"
+        onnx_int8(dataclasses.replace(content, careful=careful), file)
+        graph = onnx.load(file).graph
+        deciding = [weight for weight in graph.initializer if tuple(weight.dims) == (64, 10)]
+        assert [weight.data_type for weight in deciding] == 2 * [onnx.TensorProto.FLOAT]
+        made = {output: node.op_type for node in graph.node for output in node.output}
+        rounded = {made.get(node.input[0]) for node in graph.node if node.op_type == "QuantizeLinear"}
+        assert ("Conv" in rounded) is not careful
+        distances.append(np.abs(engines.open_file(file, "onnxruntime")(pictures(64)) - expected).mean())
+    assert distances[1] < distances[0]

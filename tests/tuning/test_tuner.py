@@ -86,6 +86,15 @@ def test_what_is_given_is_not_searched(capsys):
     assert plan["config"]["time"] is None
 
 
+def test_a_level_of_augmentation_stays_as_it_is(capsys):
+    assert cli.main(["tune", "digits", "--recipe", "tiny", "--augment", "light", "--dry-run", "--json"]) == 0
+    plan = json.loads(capsys.readouterr().out)
+    assert plan["config"]["augmentation"]["crop"] == 2
+    assert not any(name.startswith("augmentation.") for name in plan["space"])
+    assert cli.main(["tune", "--resume", "runs/none", "--augment", "light"]) == 2
+    assert "Received: light" in capsys.readouterr().err
+
+
 def test_a_study_that_goes_on_keeps_its_settings(story, capsys):
     assert cli.main(["tune", "--resume", str(story.study.path), "--optimizer", "adam"]) == 2
     assert "Received: optimizer" in capsys.readouterr().err

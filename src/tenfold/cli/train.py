@@ -66,9 +66,6 @@ class Options:
 def start(words: list[str]) -> Options:
     """The options to start from: those of the recipe and config file named among the words."""
     base = starting_point(words)
-    level = value_of(words, "augment")
-    if level is not None:
-        base = levels.augment(base, level)
     promised, epochs = value_of(words, "time") or base.time, value_of(words, "epochs")
     if promised not in (None, "none") and epochs is not None:
         raise UsageError(
@@ -79,6 +76,12 @@ def start(words: list[str]) -> Options:
 
 
 def starting_point(words: list[str]) -> Config:
+    """The settings of recipe, file and level of augmentation that the words name."""
+    base, level = _named(words), value_of(words, "augment")
+    return base if level is None else levels.augment(base, level)
+
+
+def _named(words: list[str]) -> Config:
     """The settings of recipe and file; where a network to start from is named, its recipe is `transfer`."""
     recipe, file = value_of(words, "recipe"), value_of(words, "config")
     if not any(value_of(words, name) for name in ("backbone", "from-run", "from")):

@@ -13,7 +13,7 @@ from tenfold import machine
 from tenfold.cli import backends, command, settings, train
 from tenfold.cli.options import ALIASES, value_of
 from tenfold.cli.progress import Progress, Style, duration, emit, percent
-from tenfold.config import Augmentation, Config
+from tenfold.config import Augmentation, Config, levels
 from tenfold.config import seconds as span
 from tenfold.errors import UsageError
 
@@ -60,6 +60,8 @@ class Options:
         tuple[str, ...], tyro.conf.UseAppendAction, tyro.conf.arg(metavar="KEY=VALUE", help_behavior_hint="")
     ] = ()
     """Any setting by its name in config.yaml, for example augmentation.crop=2; may be repeated."""
+    augment: Annotated[str | None, tyro.conf.arg(metavar="LEVEL")] = None
+    """none, light, medium or strong augmentation, or settings of it such as crop=4, and not searched."""
     name: str | None = None
     """Name of the study folder. Default: tune- and the recipe's."""
     runs: Path = Path("runs")
@@ -88,7 +90,8 @@ def run(options: Options) -> int:
     style: Style = "json" if options.json else "quiet" if options.quiet else "human"
     started = machine.process_start()
     if options.resume is not None:
-        others = [*options.given, *options.set, *filter(None, (options.source, options.search, options.fix))]
+        named = (options.source, options.search, options.fix, options.augment)
+        others = [*options.given, *options.set, *filter(None, named)]
         if others := [name for name in others if name != "time"]:  # which is no setting here
             raise UsageError(
                 "A study goes on with its own settings. Expected beside --resume: --trials, --time or "
@@ -153,6 +156,7 @@ def _plan(options: Options, progress: Progress) -> "Settings":
 
     usual = recipe(config.recipe).model_options
     given = {*options.given, *(change.partition("=")[0].replace("-", "_") for change in options.set)}
+    given |= levels.settled(options.augment) if options.augment else set()
     given |= {f"model_options.{name}" for name in config.model_options if name not in usual}
     keep = [name for name in find(config) if name in given or brief(name) in given]
     return tuning.plan(

@@ -45,6 +45,19 @@ def augment(config: Config, text: str) -> Config:
     return config
 
 
+def settled(text: str) -> frozenset[str]:
+    """The settings that such a text gives a value: all of them where it names a level.
+
+    Example:
+        >>> settled("mixup=0.2")
+        frozenset({'mixup'})
+    """
+    words = [word.strip() for word in text.split(",")]
+    if any("=" not in word for word in words):
+        return frozenset(vars(Augmentation()))
+    return frozenset(word.partition("=")[0].replace("-", "_") for word in words)
+
+
 def spell(settings: Augmentation) -> str:
     """The text that gives these settings to `augment`.
 

@@ -1,6 +1,7 @@
 """Settings from and to text: one setting by its name, or a whole YAML file."""
 
 import dataclasses
+import re
 import types
 import typing
 from typing import Any, Literal
@@ -26,6 +27,8 @@ def override(config: Config, key: str, text: str) -> Config:
         >>> override(Config(), "augmentation.crop", "2").augmentation.crop
         2
     """
+    if re.fullmatch(r"[+-]?\.\d+(e[+-]?\d+)?", text):  # no number to JSON, and one to everyone else
+        text = text.replace(".", "0.", 1).lstrip("+")
     return _override(config, key.replace("-", "_"), text, key)
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from tenfold import abstention, calibration, engines, models, runs, runtimes, splits, validation
-from tenfold.errors import MissingExtraError, ResourceError, UsageError, unknown
+from tenfold.errors import GateError, MissingExtraError, ResourceError, UsageError, unknown
 from tenfold.exporting import gate
 from tenfold.exporting.browser import html_file, html_int8, told
 from tenfold.exporting.content import Content
@@ -189,11 +189,19 @@ def _exports(
         known = FORMATS[name]
         write = known.write if precision == "float32" else known.rounded
         target = path or _target(run, name, views, precision)
+        # int8 throughout where that changes few answers, else of a kind that changes fewer.
+        forms = [content, replace(content, careful=True)] if precision == "int8" else [content]
         parity = None
         with _replacing(target) as temporary:
-            write(content, temporary)  # type: ignore[misc]  # `_known` has seen that there is one
-            if known.gated:
-                parity = gate.check(temporary, name, precision, model, held)
+            for form in forms:
+                try:
+                    write(form, temporary)  # type: ignore[misc]  # `_known` has seen that there is one
+                    if known.gated:
+                        parity = gate.check(temporary, name, precision, model, held)
+                    break
+                except GateError:
+                    if form is forms[-1]:
+                        raise
         if parity is not None:
             gate.record(run, target, parity)
         yield Exported(target, parity)

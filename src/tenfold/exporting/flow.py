@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from tenfold.errors import ResourceError, TenfoldError
-from tenfold.exporting.content import Content
+from tenfold.exporting.content import CARE, Content
 from tenfold.exporting.whole import keras_file
 from tenfold.runtimes import METADATA
 
@@ -52,7 +52,13 @@ def litert_int8(content: Content, path: Path) -> None:
 
     Weights are rounded in each channel, activations within the range that `content.rounding` gives them. The
     last layer, calibration and softmax stay in float32, where a step of an integer would change answers.
+    With `content.careful` all activations do: what a convolution takes is rounded as it runs, within the
+    range that it has then.
     """
+    if content.careful:
+        _by_tensorflow(content, path, "litert careful")
+        _labelled(content, path, {"precision": "int8", **CARE})
+        return
     rounding = content.images if content.rounding is None else content.rounding
     _by_tensorflow(replace(content, rounding=rounding), path, "litert int8")
     _labelled(content, path, {"precision": "int8", "calibration_pictures": str(len(rounding))})

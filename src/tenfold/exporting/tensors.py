@@ -96,13 +96,18 @@ def save(served: Served, path: Path) -> None:
     tf.saved_model.save(served, str(path), signatures=signatures)
 
 
-def lite(model: keras.Model, rounding: np.ndarray | None, classes: int) -> bytes:
-    """The LiteRT file, in integers where pictures to choose their ranges by are given."""
+def lite(model: keras.Model, rounding: np.ndarray | None, classes: int, careful: bool = False) -> bytes:
+    """The LiteRT file, in integers where pictures to choose their ranges by are given.
+
+    Where it is to be `careful`, weights are integers, and ranges are those of the running batch.
+    """
     with tempfile.TemporaryDirectory() as folder:
         module = Arrays(model)
         tf.saved_model.save(module, folder, signatures={"serving_default": module.arrays})
         converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=["serving_default"])
-        if rounding is None:
+        if careful:
+            converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        if careful or rounding is None:
             return converter.convert()
         return _rounded(converter, rounding, classes)
 
@@ -203,11 +208,11 @@ def main(folder: Path) -> None:
     if job["kind"] == "saved_model":
         save(Served(model, job["class_names"], job["fit"]), path)
     else:
-        rounding, classes = None, len(job["class_names"])
-        if job["kind"] == "litert int8":
-            rounding = np.load(folder / "rounding.npy")
+        classes = len(job["class_names"])
+        rounding = np.load(folder / "rounding.npy") if job["kind"] == "litert int8" else None
+        if job["kind"] != "litert":
             _even(model, classes)
-        path.write_bytes(lite(model, rounding, classes))
+        path.write_bytes(lite(model, rounding, classes, careful=job["kind"] == "litert careful"))
 
 
 if __name__ == "__main__":
