@@ -209,6 +209,8 @@ def core() -> Any:
 def _openvino(path: Path, precision: str, shared: bool) -> tuple[_Outputs, Mapping[str, str]]:
     opener = core()
     model = opener.read_model(path)
+    if precision == "int8":
+        _spare_rounding(model)
     shape = [part.get_length() for part in list(model.input(0).partial_shape)[1:]]
     # With int8, what is not in integers may be in bfloat16 as well.
     short = precision != "float32" and "bfloat16" in precisions("openvino")
@@ -232,6 +234,34 @@ def _openvino(path: Path, precision: str, shared: bool) -> tuple[_Outputs, Mappi
 
     told = model.get_rt_info()["framework"] if model.has_rt_info(["framework"]) else {}
     return run, {name: str(value.value) for name, value in told.items()}
+
+
+def _spare_rounding(model: Any) -> None:
+    """Takes out of an int8 graph the roundings that no product follows.
+
+    onnxruntime needs them, to give integers on from a product to what comes next. OpenVINO answers nearly
+    twice as fast without them, and half as far from float32.
+    """
+    from openvino import opset13 as operations
+
+    products = ("Convolution", "GroupConvolution", "MatMul")
+    for rounding in model.get_ordered_ops():
+        if rounding.get_type_name() != "FakeQuantize":
+            continue
+        end = rounding
+        for kind in ("Convert", "Convert", "Subtract", "Multiply"):  # to integers and back
+            takers = end.output(0).get_target_inputs()
+            if len(takers) == 1 and next(iter(takers)).get_node().get_type_name() == kind:
+                end = next(iter(takers)).get_node()
+        takers = end.output(0).get_target_inputs()
+        kinds = {taker.get_node().get_type_name() for taker in takers}
+        if not kinds.isdisjoint((*products, "Convert", "Subtract")):  # the last two: not the way back we know
+            continue
+        source = rounding.input_value(0)
+        if rounding.input_value(1).get_node().data.min() >= 0:  # it did the work of a ReLU, too
+            source = operations.relu(source).output(0)
+        for taker in takers:
+            taker.replace_source_output(source)
 
 
 def _onnxruntime(path: Path, precision: str, shared: bool) -> tuple[_Outputs, Mapping[str, str]]:

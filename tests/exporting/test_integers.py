@@ -8,6 +8,7 @@ import pytest
 
 from networks import built, pictures, rich
 from tenfold import engines, exporting
+from tenfold.exporting.content import Content
 from tenfold.exporting.integers import onnx_int8
 
 
@@ -52,3 +53,18 @@ def test_all_layers_that_decide_stay_exact_and_care_leaves_what_products_give(tm
         assert ("Conv" in rounded) is not careful
         distances.append(np.abs(engines.open_file(file, "onnxruntime")(pictures(64)) - expected).mean())
     assert distances[1] < distances[0]
+
+
+@pytest.mark.skipif("openvino" not in engines.available(), reason="needs the extra `export`")
+@pytest.mark.parametrize("name", ["fast", "residual"])
+def test_openvino_rounds_what_products_take_and_no_more(name, tmp_path):
+    """So that a file in integers throughout answers there as a careful one; ReLU stays where it was."""
+    content = Content(built(name), pictures(64), rounding=pictures(64))
+    answers = []
+    for careful in (False, True):
+        onnx_int8(dataclasses.replace(content, careful=careful), tmp_path / f"{careful}.onnx")
+        answers.append(engines.open_file(tmp_path / f"{careful}.onnx", "openvino", "int8")(pictures(64)))
+    assert np.abs(answers[0] - answers[1]).mean() < 2e-3
+    exporting.FORMATS["onnx"].write(content, tmp_path / "exact.onnx")
+    exact = engines.open_file(tmp_path / "exact.onnx", "openvino")(pictures(64))
+    assert np.abs(answers[0] - exact).mean() < 0.02
