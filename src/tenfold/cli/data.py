@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from tenfold.cli import settings
-from tenfold.cli.options import value_of
+from tenfold.cli import settings, train
 from tenfold.cli.progress import tables
-from tenfold.config import Augmentation, Config, levels
+from tenfold.config import Augmentation, Config
 from tenfold.errors import ResourceError, UsageError
 
 if TYPE_CHECKING:
@@ -62,10 +61,7 @@ class Options:
 
 def start(words: list[str]) -> Options:
     """The options to start from: those of the recipe, config file and level named among the words."""
-    base = settings.base(value_of(words, "recipe"), value_of(words, "config"))
-    level = value_of(words, "augment")
-    if level is not None:
-        base = levels.augment(base, level)
+    base = train.starting_point(words)
     taken = ("data", "recipe", "image_size", "fit", "seed", "augmentation")
     return Options(what=tyro.MISSING, **{name: getattr(base, name) for name in taken})
 
@@ -120,8 +116,8 @@ def _show(config: Config, options: Options) -> None:
     from tenfold import datasets
     from tenfold.reporting import plots, previews
 
-    train = datasets.load(config.data, "train", image_size=config.image_size, fit=config.fit)
-    figure = previews.preview(train, config, pictures=options.pictures, draws=options.draws)
+    dataset = datasets.load(config.data, "train", image_size=config.image_size, fit=config.fit)
+    figure = previews.preview(dataset, config, pictures=options.pictures, draws=options.draws)
     try:
         options.output.parent.mkdir(parents=True, exist_ok=True)
         options.output.write_bytes(plots.png(figure))

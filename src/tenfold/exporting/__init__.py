@@ -185,26 +185,31 @@ def _exports(
     if parts is not None:
         content = replace(content, rounding=_rounding(parts))
     model = gate.expected(content, held.images)
+    # int8 throughout where that changes few answers, else of a kind that changes fewer.
+    forms = [content, replace(content, careful=True)] if precision == "int8" else [content]
     for name in formats:
-        known = FORMATS[name]
-        write = known.write if precision == "float32" else known.rounded
         target = path or _target(run, name, views, precision)
-        # int8 throughout where that changes few answers, else of a kind that changes fewer.
-        forms = [content, replace(content, careful=True)] if precision == "int8" else [content]
-        parity = None
         with _replacing(target) as temporary:
-            for form in forms:
-                try:
-                    write(form, temporary)  # type: ignore[misc]  # `_known` has seen that there is one
-                    if known.gated:
-                        parity = gate.check(temporary, name, precision, model, held)
-                    break
-                except GateError:
-                    if form is forms[-1]:
-                        raise
+            parity = _written(forms, temporary, name, precision, model, held)
         if parity is not None:
             gate.record(run, target, parity)
         yield Exported(target, parity)
+
+
+def _written(
+    forms: Sequence[Content], path: Path, name: str, precision: str, model: gate.Answers, held: gate.Held
+) -> Parity | None:
+    """Writes the first of `forms` that passes the gate; the last one raises GateError if it does not."""
+    known = FORMATS[name]
+    write = known.write if precision == "float32" else known.rounded
+    first, *others = forms
+    try:
+        write(first, path)  # type: ignore[misc]  # `_known` has seen that there is one
+        return gate.check(path, name, precision, model, held) if known.gated else None
+    except GateError:
+        if not others:
+            raise
+    return _written(others, path, name, precision, model, held)
 
 
 def _known(format: str, precision: str) -> None:

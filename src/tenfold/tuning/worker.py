@@ -87,7 +87,7 @@ def work(hear: Callable[[], Message | None], tell: Callable[[Message], None]) ->
             tell({**answer, "epochs": run.summary["epochs"]})
         except Unpromising:
             tell({"stopped": True})
-        except Exception as error:
+        except Exception as error:  # whatever ends a trial is its answer; the next one is trained
             tell(_told(error))
         gc.collect()  # models hold themselves in circles
 
