@@ -79,14 +79,14 @@ def some_epochs(head, settings, parts, watchers):
 
 def test_features_stand_in_for_pictures(model, parts, tmp_path):
     learnt, _, _, ((head, settings, seen, _),) = learn(model, parts, tmp_path, some_epochs)
-    # 128 before the head, 2 x 12 and 2 x 12 of two depths; every picture is there mirrored too.
-    assert seen.train.images.shape == (80, 1, 1, 176)
+    # 128 before the head, and 2 x 4 x 12 of each of two depths; every picture is there mirrored too.
+    assert seen.train.images.shape == (80, 1, 1, 320)
     assert (seen.train.labels == np.tile(parts.train.labels, 2)).all()
     mirrored = heads.body(model).predict(parts.train.images[:, :, ::-1], verbose=0)
     np.testing.assert_allclose(seen.train.images[40:, 0, 0], mirrored, rtol=1e-4, atol=1e-4)
     expected = heads.body(model).predict(parts.validation.images, verbose=0)
     np.testing.assert_allclose(learnt.held.images[:, 0, 0], expected, rtol=1e-4, atol=1e-4)
-    assert head.input_shape == (None, 1, 1, 176)
+    assert head.input_shape == (None, 1, 1, 320)
     assert not settings.soft_labels  # nothing is mixed: augmentation is for pictures
     assert settings.last_epoch == 4
 
@@ -99,7 +99,7 @@ def test_the_features_are_brought_to_one_scale(model, parts, tmp_path):
     found = standard.predict(features[:, None, None], verbose=0)
     moving = features.std(axis=0) > features.std(axis=0).mean()
     np.testing.assert_allclose(found.mean(axis=0), 0, atol=1e-3)
-    np.testing.assert_allclose(found.std(axis=0)[moving], 1, atol=0.05)
+    np.testing.assert_allclose(found.std(axis=0)[moving], 1000 / 320, rtol=0.05)
 
 
 def test_the_best_epoch_is_left_in_the_model_and_kept_once(model, parts, tmp_path):
