@@ -201,7 +201,9 @@ def test_every_network_is_the_same_in_both_layouts_and_after_saving(name, tmp_pa
     fresh.set_weights(first.get_weights())
     portable.save(tmp_path / "model.keras")
     answers = portable.predict(images, verbose=0)
-    least = 1e-3 * np.abs(answers).max()
+    # Deep networks without training answer a rounded pixel by more than a rounding, some by a hundredth.
+    nearly = portable.predict(images * np.float32(1 + 1e-6), verbose=0)
+    least = max(1e-3 * np.abs(answers).max(), 3 * np.abs(nearly - answers).max())
     assert np.ptp(answers, axis=0).max() > 5 * least
     for other in (first, fresh, models.load(tmp_path / "model.keras")):
         np.testing.assert_allclose(other.predict(images, verbose=0), answers, atol=least)
