@@ -197,7 +197,7 @@ def epoch(runs: Path, name: str) -> str:
 
 
 def schedule(runs: Path) -> str:
-    """What ResNet-20 reaches with its recipe, beside what its paper reports; a row of a table."""
+    """What ResNet-20 reaches with its recipe, beside what its paper reports; a table."""
     run = trained(runs, "resnet20", None)
     scores = run.scores("test")
     low, high = scores["accuracy_interval"]

@@ -187,7 +187,8 @@ def test_other_weights_and_no_weights_are_answered(network, tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", backbones.BACKBONES)
 def test_every_network_is_the_same_in_both_layouts_and_after_saving(name, tmp_path):
-    images = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), np.uint8)
+    # With fewer, the norms of a deep network know so little that it answers a rounding by a hundredth.
+    images = np.random.default_rng(0).integers(0, 256, (16, 32, 32, 3), np.uint8)
     options = {"enlarge": 3}
     keras.utils.set_random_seed(1)
     first = models.build(
@@ -201,9 +202,7 @@ def test_every_network_is_the_same_in_both_layouts_and_after_saving(name, tmp_pa
     fresh.set_weights(first.get_weights())
     portable.save(tmp_path / "model.keras")
     answers = portable.predict(images, verbose=0)
-    # Deep networks without training answer a rounded pixel by more than a rounding, some by a hundredth.
-    nearly = portable.predict(images * np.float32(1 + 1e-6), verbose=0)
-    least = max(1e-3 * np.abs(answers).max(), 3 * np.abs(nearly - answers).max())
+    least = 1e-4 * np.abs(answers).max()
     assert np.ptp(answers, axis=0).max() > 5 * least
     for other in (first, fresh, models.load(tmp_path / "model.keras")):
         np.testing.assert_allclose(other.predict(images, verbose=0), answers, atol=least)
