@@ -39,8 +39,12 @@ def _spaced(text: str) -> str:
 
 def commits(runs: Iterable[Run]) -> str:
     """The commits that runs were made at, each once; "unknown" stands for runs that do not tell."""
-    found = [run.environment.get("commit", "unknown") for run in runs]
-    return ", ".join(dict.fromkeys(re.sub(r"^([0-9a-f]{10})[0-9a-f]+", r"\1", each) for each in found))
+    return shortened(run.environment.get("commit", "unknown") for run in runs)
+
+
+def shortened(commits: Iterable[str]) -> str:
+    """Commits by their first ten digits, each once."""
+    return ", ".join(dict.fromkeys(re.sub(r"^([0-9a-f]{10})[0-9a-f]+", r"\1", each) for each in commits))
 
 
 def replace(page: Path, part: str, text: str) -> None:

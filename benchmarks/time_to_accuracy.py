@@ -5,7 +5,9 @@
     python benchmarks/time_to_accuracy.py --table                # run nothing, write what is there
 
 Run it on an idle machine; all that it starts runs alone, the seeds outermost, so that contestants take turns.
-What has finished under --runs is not run again, so it can be stopped and started at will.
+What a run came to is kept as a file in benchmarks/figures/time/, part of the repository: what is there is not
+run again, so it can be stopped and started at will, and goes on where the run folders are no more. To measure
+anew, delete the file. Tenfold and the peers are compared only where they ran on the same machine.
 
 Tenfold: one command for each budget and seed, on all training pictures, timed from outside; the test pictures
 are looked at once, afterwards. Its clock is the whole command's: imports, loading, training, report.
@@ -21,6 +23,7 @@ validation pictures.
 
 import argparse
 import dataclasses
+import datetime
 import json
 import os
 import statistics
@@ -46,6 +49,7 @@ SEVENTY, SEVENTY_SEEDS = "20s", 5
 GOAL = 0.70
 BARS = {"batchnorm": 30, "compact": 6}
 
+FIGURES = results.ROOT / "benchmarks" / "figures" / "time"
 PLOT = results.ROOT / "docs" / "time_to_accuracy.svg"
 
 
@@ -54,7 +58,7 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     names = ("tenfold", *PEERS)
-    parser.add_argument("--runs", type=Path, default=Path("runs/time"), help="folder of all that is found")
+    parser.add_argument("--runs", type=Path, default=Path("runs/time"), help="folder of the run folders")
     parser.add_argument("--data", default="cifar10", help="any other is a trial: it writes no documents")
     parser.add_argument("--contestant", nargs="+", choices=names, default=names, help="who runs; default all")
     parser.add_argument("--only", nargs="+", help="Tenfold's budgets, such as 1m; default all")
@@ -67,19 +71,22 @@ def main() -> int:
         "--choose", action="store_true", help="find the budget for 70 %% on validation pictures"
     )
     options = parser.parse_args()
-    folder = options.runs if options.data == "cifar10" else options.runs / Path(options.data).name
-    folder.mkdir(parents=True, exist_ok=True)
+    documented = options.data == "cifar10"
+    folder = options.runs if documented else options.runs / Path(options.data).name
+    kept = FIGURES if documented else folder
+    for place in (folder, kept):
+        place.mkdir(parents=True, exist_ok=True)
     if options.choose:
         return choose(folder, options.data)
     if not options.table:
-        for job in jobs(folder, options):
+        for job in jobs(folder, kept, options):
             job()
-    write(folder, documented=options.data == "cifar10")
+    write(kept, documented=documented)
     return 0
 
 
-def jobs(folder: Path, options: argparse.Namespace) -> list[partial[None]]:
-    """All that is asked for, one seed after the other."""
+def jobs(folder: Path, kept: Path, options: argparse.Namespace) -> list[partial[None]]:
+    """All that is asked for and not kept yet, one seed after the other."""
     budgets = {SEVENTY: ("fast", SEVENTY_SEEDS), **BUDGETS}
     wanted = {budget: budgets.get(budget, ("fast", 1)) for budget in options.only or budgets}
     asked = options.seeds is not None
@@ -87,38 +94,61 @@ def jobs(folder: Path, options: argparse.Namespace) -> list[partial[None]]:
     for seed in options.seeds or range(max([*PEERS.values(), *(count for _, count in wanted.values())])):
         for budget, (recipe, count) in wanted.items():
             if "tenfold" in options.contestant and (asked or seed < count):
-                found.append(partial(ours, folder, options.data, recipe, budget, seed))
+                note = kept / f"tenfold-{recipe}-{budget}-{seed}.json"
+                found.append((note, partial(ours, note, folder, options.data, recipe, budget, seed)))
         for name, count in PEERS.items():
             if name in options.contestant and (asked or seed < count):
-                found.append(partial(theirs, folder, options.data, name, seed, options.minutes))
-    return found
+                note = kept / f"stock-{name}-{seed}.json"
+                found.append((note, partial(theirs, note, folder, options.data, name, seed, options.minutes)))
+    return [job for note, job in found if not note.exists()]
 
 
 # Tenfold.
 
 
-def ours(folder: Path, data: str, recipe: str, budget: str, seed: int) -> None:
-    """Trains for `budget` through the command line, then looks at the test pictures, unless done already."""
+def ours(note: Path, folder: Path, data: str, recipe: str, budget: str, seed: int) -> None:
+    """Trains for `budget` through the command line, then looks at the test pictures; keeps the figures."""
     place = train(folder, data, recipe, budget, seed, f"{recipe}-{budget}-{seed}", "--val-split", "0")
-    if "views" not in (Run(place).scores("test") or {}):
+    run = Run(place)
+    if "views" not in (run.scores("test") or {}):
         words = ["evaluate", str(place), "--split", "test", "--views", "shift", "--json"]
         subprocess.run([sys.executable, "-m", "tenfold", *words], stdout=subprocess.DEVNULL, check=True)
-    scores = Run(place).scores("test") or {}
-    print(
-        f"{place.name}: {scores['accuracy']:.2%} plain, {scores['views']['accuracy']:.2%} with views",
-        flush=True,
-    )
+    scores = run.scores("test") or {}
+    found = {
+        "wall": json.loads(_clock(place).read_text("utf-8"))["seconds"],
+        "trained": run.summary["seconds"],
+        "epochs": run.summary["epochs"],
+        "images_per_second": run.summary["images_per_second"],
+        "plain": scores["accuracy"],
+        "views": scores["views"]["accuracy"],
+    }
+    keep(note, found | origin(run.environment))
+    print(f"{note.stem}: {found['plain']:.2%} plain, {found['views']:.2%} with views", flush=True)
+
+
+def _clock(place: Path) -> Path:
+    """Where the wall time of a run that has finished is kept: beside its folder."""
+    return place.with_name(f"{place.name}.json")
+
+
+def origin(environment: dict[str, Any]) -> dict[str, str]:
+    """Where a figure comes from, as a note keeps it."""
+    return {
+        "machine": f"{environment['processor']}, {environment['cores']} cores",
+        "commit": environment.get("commit", "unknown"),
+        "date": str(datetime.date.today()),
+    }
 
 
 def train(folder: Path, data: str, recipe: str, budget: str, seed: int, name: str, *words: str) -> Path:
     """One timed run. Its wall time is kept beside the run folder, and stands for a run that has finished."""
-    note = folder / f"{name}.json"
-    if not note.exists():
+    clock = _clock(folder / name)
+    if not clock.exists():
         command = ["train", "--recipe", recipe, "--data", data, "--time", budget, "--seed", str(seed)]
         command += ["--name", name, "--runs", str(folder), "--exist-ok", "--quiet", *words]
         start = time.perf_counter()
         subprocess.run([sys.executable, "-m", "tenfold", *command], stdout=subprocess.DEVNULL, check=True)
-        keep(note, {"seconds": time.perf_counter() - start})
+        keep(clock, {"seconds": time.perf_counter() - start})
     return folder / name
 
 
@@ -141,11 +171,8 @@ def choose(folder: Path, data: str, seeds: int = 3) -> int:
 # Stock Keras.
 
 
-def theirs(folder: Path, data: str, name: str, seed: int, minutes: float) -> None:
-    """Trains a classic in a process of its own, unless its curve is there."""
-    note = folder / f"stock-{name}-{seed}.json"
-    if note.exists():
-        return
+def theirs(note: Path, folder: Path, data: str, name: str, seed: int, minutes: float) -> None:
+    """Trains a classic in a process of its own, and keeps its curve."""
     arrays = folder / "pictures.npz"
     if not arrays.exists():
         import numpy as np
@@ -162,7 +189,7 @@ def theirs(folder: Path, data: str, name: str, seed: int, minutes: float) -> Non
     if done.returncode:
         raise SystemExit(f"{name} failed:\n{done.stderr}")
     found = json.loads(done.stdout.splitlines()[-1])
-    keep(note, found | {"environment": machine.versions()})
+    keep(note, found | origin(machine.versions()))
     best = max(point["accuracy"] for point in found["points"])
     print(
         f"{note.stem}: best {best:.2%} in {len(found['points'])} epochs, {seconds_of(found):.0f} s",
@@ -173,7 +200,7 @@ def theirs(folder: Path, data: str, name: str, seed: int, minutes: float) -> Non
 def keep(path: Path, found: dict[str, Any]) -> None:
     """Writes a note whole, so that one that is there is of a run that has finished."""
     temporary = path.with_suffix(".part")
-    temporary.write_text(json.dumps(found, indent=1), encoding="utf-8")
+    temporary.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     temporary.replace(path)
 
 
@@ -182,12 +209,11 @@ def keep(path: Path, found: dict[str, Any]) -> None:
 
 @dataclasses.dataclass(frozen=True)
 class Budget:
-    """Tenfold's finished runs of one budget. Accuracies in percent, seconds of the whole command."""
+    """What Tenfold's runs of one budget came to. Accuracies in percent, seconds of the whole command."""
 
     name: str
     recipe: str
-    runs: list[Run]
-    walls: list[float]
+    notes: list[dict[str, Any]]
 
     @property
     def promised(self) -> float:
@@ -199,36 +225,35 @@ class Budget:
         return max(self.promised, statistics.mean(self.walls))
 
     @property
+    def walls(self) -> list[float]:
+        return [note["wall"] for note in self.notes]
+
+    @property
+    def trained(self) -> list[float]:
+        return [note["trained"] for note in self.notes]
+
+    @property
     def plain(self) -> list[float]:
-        return [100 * (run.scores("test") or {})["accuracy"] for run in self.runs]
+        return [100 * note["plain"] for note in self.notes]
 
     @property
     def views(self) -> list[float]:
-        return [100 * (run.scores("test") or {})["views"]["accuracy"] for run in self.runs]
+        return [100 * note["views"] for note in self.notes]
 
 
-def budgets(folder: Path) -> list[Budget]:
+def budgets(kept: Path) -> list[Budget]:
     """What is there of Tenfold, the shortest first."""
-    found: dict[tuple[str, str], list[Path]] = {}
-    for note in sorted(folder.glob("*-*-*.json")):
-        recipe, budget, _ = note.stem.rsplit("-", 2)
-        if recipe not in ("stock", "choose") and "views" in (Run(note.with_suffix("")).scores("test") or {}):
-            found.setdefault((budget, recipe), []).append(note)
-    made = [
-        Budget(
-            name,
-            recipe,
-            [Run(note.with_suffix("")) for note in notes],
-            [json.loads(note.read_text("utf-8"))["seconds"] for note in notes],
-        )
-        for (name, recipe), notes in found.items()
-    ]
+    found: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for note in sorted(kept.glob("tenfold-*-*-*.json")):
+        _, recipe, budget, _ = note.stem.rsplit("-", 3)
+        found.setdefault((budget, recipe), []).append(json.loads(note.read_text("utf-8")))
+    made = [Budget(name, recipe, notes) for (name, recipe), notes in found.items()]
     return sorted(made, key=lambda budget: budget.promised)
 
 
-def curves(folder: Path, seeds: str = "*") -> dict[str, list[dict[str, Any]]]:
+def curves(kept: Path, seeds: str = "*") -> dict[str, list[dict[str, Any]]]:
     """What is there of the classics, by name. Seed "0" is the one that ran to its end."""
-    found = {name: sorted(folder.glob(f"stock-{name}-{seeds}.json")) for name in PEERS}
+    found = {name: sorted(kept.glob(f"stock-{name}-{seeds}.json")) for name in PEERS}
     return {
         name: [json.loads(note.read_text("utf-8")) for note in notes]
         for name, notes in found.items()
@@ -258,13 +283,13 @@ def best_peer(peers: dict[str, list[dict[str, Any]]], seconds: float, clock: str
     return max(found, default=None)
 
 
-def write(folder: Path, *, documented: bool) -> None:
+def write(kept: Path, *, documented: bool) -> None:
     """Tables and plot, into the documents or, for a trial, beside the runs and on the screen."""
-    found, peers = budgets(folder), curves(folder, "0")
-    plot(found, peers, PLOT if documented else folder / PLOT.name)
+    found, peers = budgets(kept), curves(kept, "0")
+    plot(found, peers, PLOT if documented else kept / PLOT.name)
     parts = {"time": time_table(found, peers)}
     if peers or any(budget.name == SEVENTY for budget in found):
-        parts["seventy"] = seventy_table(found, curves(folder))
+        parts["seventy"] = seventy_table(found, curves(kept))
     for part, text in parts.items():
         if documented:
             results.write(part, text, packages=("keras", "torch", "tensorflow", "tensorflow-cpu", "python"))
@@ -278,31 +303,47 @@ def spread(values: Sequence[float], unit: str = " %", digits: int = 2) -> str:
     return f"{statistics.mean(values):.{digits}f}{unit}{deviation}"
 
 
+def origins(notes: Sequence[dict[str, Any]]) -> str:
+    """Machines and commits of several notes, each once."""
+    machines = ", ".join(dict.fromkeys(note["machine"] for note in notes))
+    return f"{machines}; {results.shortened(note['commit'] for note in notes)}"
+
+
+def beside(budget: Budget, peers: dict[str, list[dict[str, Any]]]) -> dict[str, list[dict[str, Any]]]:
+    """The peers' runs on the machine of a budget's."""
+    machines = {note["machine"] for note in budget.notes}
+    found = {name: [run for run in runs if run["machine"] in machines] for name, runs in peers.items()}
+    return {name: runs for name, runs in found.items() if runs}
+
+
 def time_table(found: list[Budget], peers: dict[str, list[dict[str, Any]]]) -> str:
     lines = [
         f"![Test accuracy over minutes]({PLOT.name})",
         "",
         "| `--time` | recipe | test accuracy | mean of 6 views | runs | whole command | best classic by then "
-        "| loading left out | commits |",
+        "| loading left out | where, and commits |",
         "|--:|---|--:|--:|--:|--:|--:|--:|---|",
     ]
     for budget in found:
         if budget.name == SEVENTY:
             continue
         by_then = [
-            f"{best[0]:.2f} % `{best[1]}`" if (best := best_peer(peers, budget.until, clock)) else "none yet"
+            f"{best[0]:.2f} % `{best[1]}`"
+            if (best := best_peer(beside(budget, peers), budget.until, clock))
+            else "none yet"
             for clock in ("wall", "trained")
         ]
         lines.append(
             f"| {budget.name} | `{budget.recipe}` | **{spread(budget.plain)}** | **{spread(budget.views)}** "
-            f"| {len(budget.runs)} | {spread(budget.walls, ' s', 1)} | {' | '.join(by_then)} "
-            f"| {results.commits(budget.runs)} |"
+            f"| {len(budget.notes)} | {spread(budget.walls, ' s', 1)} | {' | '.join(by_then)} "
+            f"| {origins(budget.notes)} |"
         )
     if peers:
         lines += [
             "",
-            "| stock Keras | batch | epochs | loading | an epoch | whole run | best test accuracy | runs |",
-            "|---|--:|--:|--:|--:|--:|--:|--:|",
+            "| stock Keras | batch | epochs | loading | an epoch | whole run | best test accuracy | runs "
+            "| where, and commits |",
+            "|---|--:|--:|--:|--:|--:|--:|--:|---|",
         ]
     for name, runs in peers.items():
         scores = [100 * max(point["accuracy"] for point in run["points"]) for run in runs]
@@ -310,7 +351,8 @@ def time_table(found: list[Budget], peers: dict[str, list[dict[str, Any]]]) -> s
         lines.append(
             f"| `{name}` | {runs[0]['batch']} | {max(len(run['points']) for run in runs)} "
             f"| {statistics.mean(run['loading'] for run in runs):.1f} s | {statistics.mean(epoch):.1f} s "
-            f"| {statistics.mean(map(seconds_of, runs)):.0f} s | {spread(scores)} | {len(runs)} |"
+            f"| {statistics.mean(map(seconds_of, runs)):.0f} s | {spread(scores)} | {len(runs)} "
+            f"| {origins(runs)} |"
         )
     lines += [
         "",
@@ -331,14 +373,14 @@ def seventy_table(found: list[Budget], peers: dict[str, list[dict[str, Any]]]) -
         "|---|--:|--:|--:|--:|--:|--:|--:|",
     ]
     budget = next((budget for budget in found if budget.name == SEVENTY), None)
-    trained = [run.summary["seconds"] for run in budget.runs] if budget else []
     if budget:
         lines.append(
-            f"| `tenfold train --time {SEVENTY}` | {spread(budget.plain)} | {len(budget.runs)} "
-            f"| {spread(budget.walls, ' s', 1)} | 1.0 | {spread(trained, ' s', 1)} | 1.0 | {GOAL:.0%} |"
+            f"| `tenfold train --time {SEVENTY}` | {spread(budget.plain)} | {len(budget.notes)} "
+            f"| {spread(budget.walls, ' s', 1)} | 1.0 "
+            f"| {spread(budget.trained, ' s', 1)} | 1.0 | {GOAL:.0%} |"
         )
     for name, bar in BARS.items():
-        runs = peers.get(name, [])
+        runs = (beside(budget, peers) if budget else peers).get(name, [])
         firsts = [next((p for p in run["points"] if p["accuracy"] >= GOAL), None) for run in runs]
         reached = [point for point in firsts if point is not None]
         if not reached:
@@ -346,7 +388,7 @@ def seventy_table(found: list[Budget], peers: dict[str, list[dict[str, Any]]]) -
         walls, alone = ([point[clock] for point in reached] for clock in ("wall", "trained"))
         ratios = ["-", "-"]
         if budget:
-            pairs = ((walls, budget.walls), (alone, trained))
+            pairs = ((walls, budget.walls), (alone, budget.trained))
             ratios = [f"{statistics.mean(them) / statistics.mean(us):.1f}" for them, us in pairs]
         lines.append(
             f"| stock Keras, `{name}` | {spread([100 * point['accuracy'] for point in reached])} "
@@ -362,7 +404,7 @@ def seventy_table(found: list[Budget], peers: dict[str, list[dict[str, Any]]]) -
         "one that did not get there is left out of the mean.",
     ]
     if budget:
-        lines[-1] += f" Commits of Tenfold's runs: {results.commits(budget.runs)}."
+        lines[-1] += f" Tenfold's runs: {origins(budget.notes)}."
     return "\n".join(lines)
 
 
