@@ -38,6 +38,7 @@ RECIPES |= {name: name for name in recipes.RECIPES if name in NAMES}
 ROUNDS = 3  # of measuring the speed
 TIME = "15m"
 HERE = machine.versions()  # before the first figure is kept, which changes the sources
+EPOCHS = results.FIGURES / "models-epoch"  # a file for each that has had its epoch; delete it to measure anew
 PAPER, BAR = 0.9125, 0.91  # test accuracy of ResNet-20 as its paper reports it, and as it is wanted here
 
 
@@ -58,8 +59,9 @@ def main() -> int:
     if options.child:
         print(json.dumps(CHILDREN[options.child[0]](options.child[1])))
     elif options.epoch:
-        rows = [epoch(options.runs, name) for name in options.only]
-        results.write("models-epoch", "\n".join([*EPOCH, *rows, "", EPOCH_NOTE]))
+        for name in options.only:
+            epoch(options.runs, name)
+        results.write("models-epoch", epochs())
     elif options.schedule:
         results.write("models-schedule", schedule(options.runs))
     else:
@@ -171,18 +173,14 @@ def tenfold(*given: str) -> None:
     subprocess.run([sys.executable, "-m", "tenfold", *given], check=True)
 
 
-EPOCH = (
-    "| model | validation accuracy | of its ONNX file | same class | ONNX file |",
-    "|---|--:|--:|--:|--:|",
-)
-EPOCH_NOTE = """5,000 validation pictures, answered by the run's `model.keras`, opened again, and by the ONNX
-file in onnxruntime; same class: the pictures that both name alike. Recipes as in the table above."""
-
-
-def epoch(runs: Path, name: str) -> str:
-    """Trains one epoch, exports through the gate, lets the file answer; a row of a table."""
+def epoch(runs: Path, name: str) -> None:
+    """Trains one epoch, exports through the gate, lets the file answer; keeps what it came to."""
+    note = EPOCHS / f"{name}.json"
+    if note.exists():
+        return
     place = runs / f"{name}-epoch"
-    if not (place / "exports" / "model.onnx").exists():
+    file = place / "exports" / "model.onnx"
+    if not file.exists():
         more = ["--epochs", "1", "--name", place.name, "--runs", str(runs), "--exist-ok", "--quiet"]
         tenfold("train", *words(name), *more)
         tenfold("export", str(place), "--format", "onnx")
@@ -192,9 +190,35 @@ def epoch(runs: Path, name: str) -> str:
         run = Run(place)
         accuracies.append(run.scores("validation")["accuracy"])
         answers.append(run.predictions("validation")["predicted"])
-    same = (answers[0] == answers[1]).mean()
-    megabytes = (place / "exports" / "model.onnx").stat().st_size / 1e6
-    return f"| `{name}` | {accuracies[0]:.2%} | {accuracies[1]:.2%} | {same:.2%} | {megabytes:.1f} MB |"
+    found = {
+        "accuracy": accuracies[0],
+        "exported": accuracies[1],
+        "same": float((answers[0] == answers[1]).mean()),
+        "bytes": file.stat().st_size,
+    }
+    results.keep(note, found | results.origin(run.environment))
+
+
+def epochs() -> str:
+    """What one epoch of each came to; a table."""
+    notes = {name: EPOCHS / f"{name}.json" for name in NAMES}
+    found = {name: json.loads(note.read_text("utf-8")) for name, note in notes.items() if note.exists()}
+    lines = [
+        "| model | validation accuracy | of its ONNX file | same class | ONNX file |",
+        "|---|--:|--:|--:|--:|",
+    ]
+    lines += [
+        f"| `{name}` | {one['accuracy']:.2%} | {one['exported']:.2%} | {one['same']:.2%} "
+        f"| {one['bytes'] / 1e6:.1f} MB |"
+        for name, one in found.items()
+    ]
+    lines += [
+        "",
+        "5,000 validation pictures, answered by the run's `model.keras`, opened again, and by the ONNX file",
+        "in onnxruntime; same class: the pictures that both name alike. Recipes as in the table above;",
+        f"where, and commits: {results.origins(list(found.values()))}.",
+    ]
+    return "\n".join(lines)
 
 
 def schedule(runs: Path) -> str:

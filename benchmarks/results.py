@@ -1,17 +1,20 @@
 """Writes one benchmark's part of docs/results.md, with the command, machine, versions and commit."""
 
 import datetime
+import json
 import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 from tenfold import machine
 from tenfold.runs import Run
 
 ROOT = Path(__file__).parents[1]
+FIGURES = ROOT / "benchmarks" / "figures"  # what runs came to, kept where measuring takes more than a day
 
 
 def write(part: str, text: str, packages: Iterable[str] = ("keras", "torch", "python")) -> None:
@@ -45,6 +48,29 @@ def commits(runs: Iterable[Run]) -> str:
 def shortened(commits: Iterable[str]) -> str:
     """Commits by their first ten digits, each once."""
     return ", ".join(dict.fromkeys(re.sub(r"^([0-9a-f]{10})[0-9a-f]+", r"\1", each) for each in commits))
+
+
+def keep(path: Path, found: dict[str, Any]) -> None:
+    """Writes what a run came to as a file, whole, so that one that is there is of a run that has finished."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".part")
+    temporary.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    temporary.replace(path)
+
+
+def origin(environment: dict[str, Any]) -> dict[str, str]:
+    """Where and when a figure was found, for a file to keep; `environment` as `machine.versions` has it."""
+    return {
+        "machine": f"{environment['processor']}, {environment['cores']} cores",
+        "commit": environment.get("commit", "unknown"),
+        "date": str(datetime.date.today()),
+    }
+
+
+def origins(kept: Sequence[dict[str, Any]]) -> str:
+    """Machines and commits of several kept files, each once."""
+    machines = ", ".join(dict.fromkeys(each["machine"] for each in kept))
+    return f"{machines}; {shortened(each['commit'] for each in kept)}"
 
 
 def replace(page: Path, part: str, text: str) -> None:

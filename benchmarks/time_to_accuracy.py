@@ -23,7 +23,6 @@ validation pictures.
 
 import argparse
 import dataclasses
-import datetime
 import json
 import os
 import statistics
@@ -49,7 +48,7 @@ SEVENTY, SEVENTY_SEEDS = "20s", 5
 GOAL = 0.70
 BARS = {"batchnorm": 30, "compact": 6}
 
-FIGURES = results.ROOT / "benchmarks" / "figures" / "time"
+FIGURES = results.FIGURES / "time"
 PLOT = results.ROOT / "docs" / "time_to_accuracy.svg"
 
 
@@ -122,22 +121,13 @@ def ours(note: Path, folder: Path, data: str, recipe: str, budget: str, seed: in
         "plain": scores["accuracy"],
         "views": scores["views"]["accuracy"],
     }
-    keep(note, found | origin(run.environment))
+    results.keep(note, found | results.origin(run.environment))
     print(f"{note.stem}: {found['plain']:.2%} plain, {found['views']:.2%} with views", flush=True)
 
 
 def _clock(place: Path) -> Path:
     """Where the wall time of a run that has finished is kept: beside its folder."""
     return place.with_name(f"{place.name}.json")
-
-
-def origin(environment: dict[str, Any]) -> dict[str, str]:
-    """Where a figure comes from, as a note keeps it."""
-    return {
-        "machine": f"{environment['processor']}, {environment['cores']} cores",
-        "commit": environment.get("commit", "unknown"),
-        "date": str(datetime.date.today()),
-    }
 
 
 def train(folder: Path, data: str, recipe: str, budget: str, seed: int, name: str, *words: str) -> Path:
@@ -148,7 +138,7 @@ def train(folder: Path, data: str, recipe: str, budget: str, seed: int, name: st
         command += ["--name", name, "--runs", str(folder), "--exist-ok", "--quiet", *words]
         start = time.perf_counter()
         subprocess.run([sys.executable, "-m", "tenfold", *command], stdout=subprocess.DEVNULL, check=True)
-        keep(clock, {"seconds": time.perf_counter() - start})
+        results.keep(clock, {"seconds": time.perf_counter() - start})
     return folder / name
 
 
@@ -189,19 +179,12 @@ def theirs(note: Path, folder: Path, data: str, name: str, seed: int, minutes: f
     if done.returncode:
         raise SystemExit(f"{name} failed:\n{done.stderr}")
     found = json.loads(done.stdout.splitlines()[-1])
-    keep(note, found | origin(machine.versions()))
+    results.keep(note, found | results.origin(machine.versions()))
     best = max(point["accuracy"] for point in found["points"])
     print(
         f"{note.stem}: best {best:.2%} in {len(found['points'])} epochs, {seconds_of(found):.0f} s",
         flush=True,
     )
-
-
-def keep(path: Path, found: dict[str, Any]) -> None:
-    """Writes a note whole, so that one that is there is of a run that has finished."""
-    temporary = path.with_suffix(".part")
-    temporary.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-    temporary.replace(path)
 
 
 # What is made of it.
@@ -303,12 +286,6 @@ def spread(values: Sequence[float], unit: str = " %", digits: int = 2) -> str:
     return f"{statistics.mean(values):.{digits}f}{unit}{deviation}"
 
 
-def origins(notes: Sequence[dict[str, Any]]) -> str:
-    """Machines and commits of several notes, each once."""
-    machines = ", ".join(dict.fromkeys(note["machine"] for note in notes))
-    return f"{machines}; {results.shortened(note['commit'] for note in notes)}"
-
-
 def beside(budget: Budget, peers: dict[str, list[dict[str, Any]]]) -> dict[str, list[dict[str, Any]]]:
     """The peers' runs on the machine of a budget's."""
     machines = {note["machine"] for note in budget.notes}
@@ -336,7 +313,7 @@ def time_table(found: list[Budget], peers: dict[str, list[dict[str, Any]]]) -> s
         lines.append(
             f"| {budget.name} | `{budget.recipe}` | **{spread(budget.plain)}** | **{spread(budget.views)}** "
             f"| {len(budget.notes)} | {spread(budget.walls, ' s', 1)} | {' | '.join(by_then)} "
-            f"| {origins(budget.notes)} |"
+            f"| {results.origins(budget.notes)} |"
         )
     if peers:
         lines += [
@@ -352,7 +329,7 @@ def time_table(found: list[Budget], peers: dict[str, list[dict[str, Any]]]) -> s
             f"| `{name}` | {runs[0]['batch']} | {max(len(run['points']) for run in runs)} "
             f"| {statistics.mean(run['loading'] for run in runs):.1f} s | {statistics.mean(epoch):.1f} s "
             f"| {statistics.mean(map(seconds_of, runs)):.0f} s | {spread(scores)} | {len(runs)} "
-            f"| {origins(runs)} |"
+            f"| {results.origins(runs)} |"
         )
     lines += [
         "",
@@ -404,7 +381,7 @@ def seventy_table(found: list[Budget], peers: dict[str, list[dict[str, Any]]]) -
         "one that did not get there is left out of the mean.",
     ]
     if budget:
-        lines[-1] += f" Tenfold's runs: {origins(budget.notes)}."
+        lines[-1] += f" Tenfold's runs: {results.origins(budget.notes)}."
     return "\n".join(lines)
 
 
