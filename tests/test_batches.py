@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tenfold import machine, models
-from tenfold.batches import Batches, Epochs, held_data, held_size, one_hot_labels, small_side, worth_residing
+from tenfold.batches import Batches, Epochs, held_data, one_hot_labels, small_side, worth_residing
 from tenfold.config import Augmentation, Config
 from tenfold.datasets import Dataset, load
 from tenfold.datasets.rows import Rows
@@ -148,8 +148,3 @@ def test_pictures_on_the_disk_do_not_move_to_an_accelerator(dataset, monkeypatch
     monkeypatch.setattr(machine, "accelerator", lambda: machine.Accelerator("cuda", "a card", 2**40, True))
     assert worth_residing(dataset, Config())
     assert not worth_residing(dataclasses.replace(dataset, images=Rows([dataset.images])), Config())
-
-
-@pytest.mark.parametrize(("side", "size"), [(8, 500), (32, 500), (64, 125), (256, 16)])
-def test_large_validation_pictures_come_in_small_batches(side, size):
-    assert held_size(16, side) == size

@@ -148,6 +148,26 @@ def test_flops_of_attention_are_counted_by_hand():
     assert models.flops(keras.Model([asking, told], outputs)) == 2 * (dense + scores)
 
 
+@pytest.mark.parametrize(("side", "most"), [(16, 512), (32, 512), (64, 190), (256, 12)])
+def test_the_larger_the_pictures_the_fewer_pass_at_once(side, most):
+    held = models.held(models.build("fast", (side, side, 3), 10), side)
+    assert most / 2 < held <= most
+
+
+def test_no_more_pictures_pass_at_once_than_layers_have_memory_for():
+    inputs = keras.Input((None, None, 3))
+    large = keras.Model(inputs, keras.layers.Conv2D(1021, 1)(inputs))
+    assert models.held(large, 32) == 2**28 // (1024 * 32**2)
+    assert models.held(keras.Model(inputs, large(inputs)), 32) == 2**28 // (1027 * 32**2), "the pixels twice"
+    assert models.held(large, 10**4) == 1
+
+    class Own(keras.Model):
+        def call(self, pixels):
+            return pixels
+
+    assert models.held(Own(), 32) == 512 > models.held(Own(), 256) > 1
+
+
 def test_unknown_names_and_options_are_answered():
     with pytest.raises(UsageError, match="Did you mean 'fast'"):
         models.build("fats", SHAPE, 10)

@@ -171,11 +171,3 @@ def held_data(dataset: Dataset | None, size: int, *, one_hot: bool) -> Any:
     if isinstance(dataset.images, Rows):
         return InOrder(dataset.images, targets, size)
     return dataset.images, targets
-
-
-def held_size(batch_size: int, side: int) -> int:
-    """Validation pictures a batch: 500 of up to 32 x 32 pixels, fewer of larger ones, as many as in training.
-
-    A layer's answers to 500 pictures of 256 x 256 would take eight gigabytes.
-    """
-    return max(batch_size, min(500, 500 * 32**2 // side**2))

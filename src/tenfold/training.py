@@ -28,7 +28,7 @@ from tenfold import (
     transfer,
     validation,
 )
-from tenfold.batches import Batches, Epochs, held_data, held_size
+from tenfold.batches import Batches, Epochs, held_data
 from tenfold.budget import EPOCHS, Budget
 from tenfold.callbacks import Listener
 from tenfold.checkpoint import FILE, Checkpoint
@@ -247,7 +247,8 @@ def _fit(
     one_hot = settings.soft_labels
     clock = None if budget is None else lambda: budget.progress
     batches = Batches(parts.train, settings, one_hot=one_hot, clock=clock, teach=teacher)
-    size = held_size(settings.batch_size, parts.train.images.shape[1])
+    # A training step holds more than a forward pass of as many pictures.
+    size = max(settings.batch_size, models.held(model, parts.train.images.shape[1], 500))
     model.fit(
         batches,
         initial_epoch=first,

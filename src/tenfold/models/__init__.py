@@ -39,6 +39,7 @@ from tenfold.models import (
     wideresnet,
 )
 from tenfold.models.cost import flops as flops
+from tenfold.models.cost import held as held
 from tenfold.models.heads import head as head
 from tenfold.models.layout import original
 from tenfold.models.likeness import rebuilt
@@ -159,7 +160,8 @@ def predict_fn(
     """The model as a function from uint8 (n, h, w, 3) to float32 probabilities (n, classes)."""
 
     def predict(images: np.ndarray) -> np.ndarray:
-        outputs = model.predict(images, batch_size=_fitting(batch_size, images), verbose=0)
+        size = held(model, images.shape[1], batch_size)
+        outputs = model.predict(images, batch_size=size, verbose=0)
         return calibrator(_probabilities(model, outputs))
 
     return predict
@@ -179,15 +181,11 @@ def observe_fn(
     both = keras.Model(model.inputs, [last.input, model.outputs[0]])
 
     def observe(images: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-        features, outputs = both.predict(images, batch_size=_fitting(batch_size, images), verbose=0)
+        size = held(model, images.shape[1], batch_size)
+        features, outputs = both.predict(images, batch_size=size, verbose=0)
         return _probabilities(model, outputs), np.asarray(features, np.float32)
 
     return observe
-
-
-def _fitting(batch_size: int, images: np.ndarray) -> int:
-    """Fewer pictures a batch where they are large, as layers take memory by the pixel: 8 of 256 x 256."""
-    return min(batch_size, max(1, 2**19 // (images.shape[1] * images.shape[2])))
 
 
 def _probabilities(model: keras.Model, outputs: Any) -> np.ndarray:
