@@ -49,6 +49,13 @@ def test_even_pictures_are_like_nothing():
     assert len(near_duplicates(np.full((3, 32, 32, 3), 9, np.uint8))) == 0
 
 
+def test_a_picture_is_like_itself_and_not_more():
+    images = np.random.default_rng(0).integers(0, 256, (500, 32, 32, 3), dtype=np.uint8)
+    for found in likeness.compare(images, images.copy(), 2):
+        assert found.max() <= 1
+        assert found.min() > 0.9999
+
+
 def test_tiles_and_chunks_change_nothing(scenes, monkeypatch):
     pictures = np.concatenate([scenes(20), scenes(20)[::-1]])
     whole = near_duplicates(pictures)

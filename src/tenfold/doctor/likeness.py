@@ -197,7 +197,7 @@ def _best(ours: np.ndarray, theirs: np.ndarray, move: int) -> np.ndarray:
         moved = _centred(theirs[:, down : down + side, right : right + side].reshape(len(theirs), -1))
         norms = np.maximum(np.linalg.norm(moved, axis=1), _FLAT)
         np.maximum(best, np.einsum("ij,ij->i", inner, moved) / norms, out=best)
-    return best
+    return np.minimum(best, 1)  # rounding may bring it above
 
 
 def _moves(move: int) -> Iterator[tuple[int, int]]:
