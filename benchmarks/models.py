@@ -162,7 +162,7 @@ def origin(command: str, told: dict[str, Any], day: datetime.date) -> zoo.Origin
     return zoo.Origin(
         command=command,
         date=str(day),
-        machine=f"{told['processor']}, {told['cores']} cores",
+        machine=results.where(told),
         versions=", ".join(f"{name} {told[name]}" for name in ("keras", "torch", "python")),
         commit=told.get("commit", "unknown"),
     )
@@ -218,6 +218,8 @@ def epochs() -> str:
         "in onnxruntime; same class: the pictures that both name alike. Recipes as in the table above;",
         f"where, and commits: {results.origins(list(found.values()))}.",
     ]
+    if missing := [f"`{name}`" for name in NAMES if name not in found]:
+        lines[-1] += f" Not measured yet: {', '.join(missing)}."
     return "\n".join(lines)
 
 

@@ -29,8 +29,7 @@ def write(part: str, text: str, packages: Iterable[str] = ("keras", "torch", "py
     versions = ", ".join(f"{name} {found[name]}" for name in packages if name in found)
     command = shlex.join(["python", *sys.argv])
     provenance = (
-        f"`{command}`; {datetime.date.today()}; {found['processor']}, {found['cores']} cores; {versions}; "
-        f"commit {commit or 'unknown'}."
+        f"`{command}`; {datetime.date.today()}; {where(found)}; {versions}; commit {commit or 'unknown'}."
     )
     replace(ROOT / "docs" / "results.md", part, f"{_spaced(text)}\n\n{provenance}")
 
@@ -58,10 +57,15 @@ def keep(path: Path, found: dict[str, Any]) -> None:
     temporary.replace(path)
 
 
+def where(environment: dict[str, Any]) -> str:
+    """The machine, from what `machine.versions` tells of it."""
+    return f"{environment['processor']}, {environment['cores']} cores"
+
+
 def origin(environment: dict[str, Any]) -> dict[str, str]:
     """Where and when a figure was found, for a file to keep; `environment` as `machine.versions` has it."""
     return {
-        "machine": f"{environment['processor']}, {environment['cores']} cores",
+        "machine": where(environment),
         "commit": environment.get("commit", "unknown"),
         "date": str(datetime.date.today()),
     }

@@ -73,8 +73,7 @@ def main() -> int:
     documented = options.data == "cifar10"
     folder = options.runs if documented else options.runs / Path(options.data).name
     kept = FIGURES if documented else folder
-    for place in (folder, kept):
-        place.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     if options.choose:
         return choose(folder, options.data)
     if not options.table:
