@@ -19,9 +19,15 @@ def test_there_is_at_least_one_core_and_no_more_than_the_system_has():
     assert 1 <= machine.cores() <= os.cpu_count()
 
 
-def test_the_process_began_before_its_tests_and_waited_no_negative_time():
+def test_the_process_began_before_its_tests():
     assert 0 < time.perf_counter() - machine.process_start() < 86_400
-    assert machine.crowding() >= 1
+
+
+def test_slowness_tells_a_processor_of_half_the_speed_from_a_whole_one(monkeypatch):
+    whole = machine.slowness()
+    clock = time.thread_time
+    monkeypatch.setattr(machine.time, "thread_time", lambda: 2 * clock())
+    assert machine.slowness() == pytest.approx(2 * whole, rel=0.4)
 
 
 def test_the_age_of_a_process_is_that_of_the_whole_command():

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tenfold.runs import Run
 
 
-# Seconds that the report, and the end of the process, take on a processor of their own, and what the plots
+# Seconds that the report, and the end of the process, take where `machine.slowness` is 1, and what the plots
 # of validation add to them.
 _REPORT, _VALIDATED = 1.4, 1.3
 
@@ -155,8 +155,8 @@ def train(
 
 
 def ending(config: Config) -> float:
-    """Seconds out of --time to set aside for `summarise`, on a machine as busy as it has been so far."""
-    return (_REPORT + (_VALIDATED if config.val_split else 0.0)) * machine.crowding()
+    """Seconds out of --time to set aside for `summarise`, on a machine as fast and as busy as it is."""
+    return (_REPORT + (_VALIDATED if config.val_split else 0.0)) * machine.slowness()
 
 
 def summarise(run: "Run", style: Style, progress: Progress) -> None:

@@ -20,7 +20,7 @@ from tenfold.tuning.study import Settings, State, Study, Trial, library, read
 if TYPE_CHECKING:
     import optuna
 
-_DRAWING = 3.0  # seconds at the end of the time for plots and tables, on a processor of their own
+_DRAWING = 3.0  # seconds at the end of the time for plots and tables, where `machine.slowness` is 1
 _TICK = 1.0  # seconds between two `Standing`s while nothing happens
 _DEATHS = 3  # processes that may die in a row
 
@@ -86,7 +86,7 @@ class Session:
         """Seconds for trials."""
         if self.settings.time is None:
             return float("inf")
-        return self.settings.time - self.seconds - _DRAWING * machine.crowding()
+        return self.settings.time - self.seconds - _DRAWING * machine.slowness()
 
     def read(self) -> Study:
         return read(self.path, self.settings, self.opened)
