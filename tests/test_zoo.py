@@ -1,5 +1,6 @@
 """The list of architectures: complete, light, honest about where its figures are from."""
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -60,6 +61,14 @@ def test_the_list_tells_sizes_speeds_scores_and_where_they_are_from(measured, ca
         assert word in row(shown, "vit")
     assert row(shown, "fast").split()[1:5] == ["-"] * 4
     assert "A machine, 2 cores, 2026-11-21" in shown
+
+
+def test_a_column_that_nothing_is_known_for_is_left_out(measured, capsys):
+    zoo.keep({name: dataclasses.replace(figures, score=None) for name, figures in zoo.figures().items()})
+    assert cli.main(["models"]) == 0
+    shown = capsys.readouterr().out
+    assert "15 minutes" not in shown
+    assert row(shown, "vit").split()[1:6] == ["1,234", "5.6", "M", "322", "Vision"]
 
 
 def test_the_list_as_json_is_an_object_an_architecture(measured, capsys):

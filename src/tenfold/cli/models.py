@@ -15,6 +15,12 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 
+_NEXT = (
+    "Pretrained ones, of Keras Applications: tenfold train DATA --backbone NAME",
+    "Options and layers of one: tenfold models MODEL",
+)
+
+
 @dataclass(frozen=True)
 class Options:
     """List the architectures that --model takes, with what was measured of them; or show one of them, with
@@ -44,7 +50,7 @@ def run(options: Options) -> int:
         _show(options.name, known.get(options.name), speeds.get(options.name))
     else:
         tables().print(_table(known, speeds))
-        print("\n" + "\n".join(_notes(known, here=bool(speeds))))
+        print("\n" + "\n".join([*_notes(known, here=bool(speeds)), *_NEXT]))
     return 0
 
 
@@ -73,12 +79,15 @@ def _table(known: dict[str, zoo.Figures], here: dict[str, float]) -> "Table":
     from rich.table import Table
     from rich.text import Text
 
-    columns = ("parameters", "FLOPs", "images/s", "15 minutes")
+    columns = ["parameters", "FLOPs", "images/s"]
+    if any(figures.score for figures in known.values()):
+        columns.append("15 minutes")
     table = Table("model", *columns, "what", "paper", box=None, pad_edge=False)
     for column in table.columns[1 : 1 + len(columns)]:
         column.justify = "right"
     for name, (line, paper) in zoo.ABOUT.items():
-        table.add_row(name, *_numbers(known.get(name), here.get(name)), Text(line), paper)
+        numbers = _numbers(known.get(name), here.get(name))[: len(columns)]
+        table.add_row(name, *numbers, Text(line), paper)
     return table
 
 
@@ -108,7 +117,7 @@ def _notes(known: dict[str, zoo.Figures], *, here: bool) -> list[str]:
         notes.append("Measure images/s here: tenfold models --measure")
     if scores:
         notes.append(f"15 minutes: CIFAR-10 test accuracy of one run of `--time 15m`; {'; '.join(scores)}.")
-    return [*notes, "Options and layers of one: tenfold models MODEL"]
+    return notes
 
 
 def _show(name: str, figures: zoo.Figures | None, here: float | None) -> None:
@@ -120,8 +129,9 @@ def _show(name: str, figures: zoo.Figures | None, here: float | None) -> None:
     inside = _inside(name)
     print(f"{inside['documentation']}\n")
     parameters, flops, speed, accuracy = _numbers(figures, here)
-    print(f"{parameters} parameters, {flops} FLOPs, {speed} images/s, {accuracy} in 15 minutes.")
-    print("\n".join(_notes({} if figures is None else {name: figures}, here=here is not None)[:-1]) + "\n")
+    scored = "" if accuracy == "-" else f", {accuracy} in 15 minutes"
+    print(f"{parameters} parameters, {flops} FLOPs, {speed} images/s{scored}.")
+    print("\n".join(_notes({} if figures is None else {name: figures}, here=here is not None)) + "\n")
     options = Table("option", "default", box=None, pad_edge=False)
     for option, value in inside["options"].items():
         options.add_row(option, str(value))
