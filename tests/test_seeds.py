@@ -3,6 +3,8 @@
 import json
 import shutil
 import statistics
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -148,10 +150,11 @@ def test_a_dry_run_tells_the_time_of_all(capsys, tmp_path):
 
 @pytest.mark.slow
 def test_every_seed_has_all_of_the_time(tmp_path):
-    words = ["train", "digits", "--recipe", "tiny", "-q", "--time", "15s", "--seeds", "2"]
-    assert cli.main([*words, "--runs", str(tmp_path)]) == 0
+    words = ["train", "digits", "--recipe", "tiny", "-q", "--time", "30s", "--seeds", "2"]
+    command = [sys.executable, "-m", "tenfold", *words, "--runs", str(tmp_path)]
+    subprocess.run(command, check=True)  # a process of its own: the first seed's clock starts with it
     used = [open_run(tmp_path / f"tiny-s{seed}").summary["time_used"] for seed in (0, 1)]
-    assert all(8 < seconds < 16 for seconds in used)
+    assert all(20 < seconds < 31 for seconds in used)
 
 
 def test_a_series_names_its_members(tmp_path):
