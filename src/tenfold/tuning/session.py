@@ -71,6 +71,7 @@ class Session:
         self.spent, self.ended = known.seconds, known.ended
         self.best = known.best.rank if known.best else None
         self.shortest = min((trial.seconds for trial in known.finished), default=0.0)
+        self.drawing = _DRAWING * machine.slowness()  # takes a moment to find, and `left` is asked often
         self.noticed: set[str] = set()
         self.deaths = 0
         # Trials follow each other without these, and MLflow would keep a record beside folders that go.
@@ -86,7 +87,7 @@ class Session:
         """Seconds for trials."""
         if self.settings.time is None:
             return float("inf")
-        return self.settings.time - self.seconds - _DRAWING * machine.slowness()
+        return self.settings.time - self.seconds - self.drawing
 
     def read(self) -> Study:
         return read(self.path, self.settings, self.opened)
