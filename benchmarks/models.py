@@ -38,7 +38,7 @@ RECIPES |= {name: name for name in recipes.RECIPES if name in NAMES}
 ROUNDS = 3  # of measuring the speed
 TIME = "15m"
 HERE = machine.versions()  # before the first figure is kept, which changes the sources
-EPOCHS = results.FIGURES / "models-epoch"  # a file for each that has had its epoch; delete it to measure anew
+EPOCHS = results.FIGURES / "models-epoch"  # one each; delete it and the run to measure anew
 PAPER, BAR = 0.9125, 0.91  # test accuracy of ResNet-20 as its paper reports it, and as it is wanted here
 
 

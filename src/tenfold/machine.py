@@ -10,6 +10,7 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ _LOADED = time.perf_counter()
 # Seconds of the work that `slowness` times where it says 1: half of what it took on a Xeon on which the
 # report took twice the seconds that `cli.train` states, those of an AMD EPYC.
 _PYTHON = 0.0047
+_OPERATIONS = 3 * 2 * 128 * 64 * 3 * 3 * 16 * 16  # of the convolution that is timed, for one picture
 
 
 def processor() -> str:
@@ -198,27 +200,44 @@ def return_memory() -> None:
 def convolution_speed(kind: str) -> float:
     """Floating-point operations a second of a convolution, forward and backward, in "float32" or "bfloat16".
 
-    Measured once a process, in about a quarter of a second.
+    Of all threads together, and beside whatever else runs now. Measured once a process, in about a quarter of
+    a second.
     """
-    import torch
-
-    dtype = getattr(torch, kind)
-    x = torch.ones(32, 64, 16, 16, dtype=dtype).to(memory_format=torch.channels_last).requires_grad_()
-    kernel = torch.ones(128, 64, 3, 3, dtype=dtype).requires_grad_()
-    times = []
-    for _ in range(6):  # the first calls also prepare kernels; the quickest counts
-        start = time.perf_counter()
-        torch.nn.functional.conv2d(x, kernel, padding=1).sum().backward()
-        times.append(time.perf_counter() - start)
-    return 3 * 2 * kernel.numel() * 32 * 16 * 16 / min(times)
+    return _OPERATIONS * 32 / _quickest(kind, 32, time.perf_counter)
 
 
+@functools.cache
 def bfloat16_gain() -> float:
     """How many times faster a convolution runs in bfloat16 than in float32.
 
-    About 2 on a processor with avx512_bf16, 4 to 6 with AMX, below 1 where bfloat16 is emulated.
+    About 2 on a processor with avx512_bf16, 2 to 6 with AMX, below 1 where bfloat16 is emulated. Measured
+    once a process by the processor's time of one thread, which other processes leave as it is: they make
+    several threads wait for each other, in either kind for as long.
     """
-    return convolution_speed("bfloat16") / convolution_speed("float32")
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        return _quickest("float32", 16, time.thread_time) / _quickest("bfloat16", 16, time.thread_time)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _quickest(kind: str, pictures: int, clock: Callable[[], float]) -> float:
+    """Seconds of a convolution, forward and backward, of some pictures; the first calls prepare kernels."""
+    import torch
+
+    dtype = getattr(torch, kind)
+    x = torch.ones(pictures, 64, 16, 16, dtype=dtype)
+    x = x.to(memory_format=torch.channels_last).requires_grad_()
+    kernel = torch.ones(128, 64, 3, 3, dtype=dtype).requires_grad_()
+    times = []
+    for _ in range(6):
+        start = clock()
+        torch.nn.functional.conv2d(x, kernel, padding=1).sum().backward()
+        times.append(clock() - start)
+    return min(times)
 
 
 def commit() -> str | None:
