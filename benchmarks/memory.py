@@ -21,7 +21,8 @@ from pathlib import Path
 
 import results
 
-SETTINGS = ("--recipe", "fast", "--epochs", "1", "--batch-size", "16", "--precision", "float32")
+# The quickest of the networks, so that waiting for pictures would show.
+SETTINGS = ("--recipe", "tiny", "--epochs", "1", "--precision", "float32")
 
 
 def main() -> int:
@@ -30,7 +31,7 @@ def main() -> int:
     )
     parser.add_argument("--side", type=int, default=176, help="of the pictures, in pixels")
     parser.add_argument("--limit", type=float, default=3.0, help="of the process's own memory, in GB")
-    parser.add_argument("--fraction", type=float, default=0.05, help="of the training pictures to learn from")
+    parser.add_argument("--fraction", type=float, default=0.2, help="of the training pictures to learn from")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
