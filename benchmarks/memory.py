@@ -3,7 +3,7 @@
     python benchmarks/memory.py        # needs CIFAR-10 and 10 GB of disk; fifteen minutes on two cores
 
 CIFAR-10's training pictures at 176 x 176 pixels take 4.6 GB. The same run is made with them in memory, and
-twice under a limit of 4.2 GB on the process, of which Keras, torch and the network take two thirds: once when the
+twice under a limit of 4.6 GB on the process, most of which Keras, torch and the network take: once when the
 pictures have to be decoded first, once when they are found decoded. All three must end with the same weights.
 """
 
@@ -30,7 +30,7 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--side", type=int, default=176, help="of the pictures, in pixels")
-    parser.add_argument("--limit", type=float, default=4.2, help="of the process's own memory, in GB")
+    parser.add_argument("--limit", type=float, default=4.6, help="of the process's own memory, in GB")
     parser.add_argument("--fraction", type=float, default=0.2, help="of the training pictures to learn from")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:

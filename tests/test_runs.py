@@ -24,9 +24,10 @@ def test_a_name_that_is_taken_gets_a_number(run):
     assert runs.create(run.path.parent, "fast").path.name == "fast-3"
 
 
-def test_a_run_below_the_home_folder_is_opened(run, monkeypatch):
+def test_a_run_below_the_home_folder_is_made_and_opened(run, monkeypatch):
     monkeypatch.setenv("HOME", str(run.path.parent))
     assert runs.open_run("~/fast").path == run.path
+    assert runs.create("~", "other").path == run.path.parent / "other"
 
 
 def test_overwriting_empties_the_run_but_keeps_its_ledger(run):

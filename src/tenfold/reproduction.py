@@ -84,7 +84,7 @@ class Reproduction:
 def reproduce(
     first: Record,
     *,
-    runs: Path = Path("runs"),
+    runs: str | Path = Path("runs"),
     name: str | None = None,
     exist_ok: bool = False,
     command: str = "",

@@ -244,7 +244,7 @@ def _now() -> str:
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
 
 
-def create(folder: Path, name: str, *, exist_ok: bool = False) -> Run:
+def create(folder: str | Path, name: str, *, exist_ok: bool = False) -> Run:
     """Makes an empty run folder `folder/name`, or `name-2`, `name-3`, ... where that exists.
 
     Args:
@@ -260,6 +260,7 @@ def create(folder: Path, name: str, *, exist_ok: bool = False) -> Run:
         raise UsageError(
             f"A run's name is one folder name. Received: name={name!r}. Expected e.g. --name fast"
         )
+    folder = Path(folder).expanduser()
     path = folder / name
     number = 1
     try:

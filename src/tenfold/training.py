@@ -42,7 +42,7 @@ from tenfold.runs import Run, create, discard, open_run
 def train(
     settings: Config | str | Path | Dataset,
     *,
-    runs: Path = Path("runs"),
+    runs: str | Path = Path("runs"),
     name: str | None = None,
     exist_ok: bool = False,
     command: str = "",

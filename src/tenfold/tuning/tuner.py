@@ -91,7 +91,7 @@ def plan(
 def tune(
     settings: Settings | Config,
     *,
-    runs: Path = Path("runs"),
+    runs: str | Path = Path("runs"),
     name: str | None = None,
     command: str = "",
     listen: Listener = lambda event: None,
