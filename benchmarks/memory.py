@@ -1,6 +1,6 @@
 """Training on more pictures than fit into memory: what it takes, and what it costs, to docs/results.md.
 
-    python benchmarks/memory.py        # needs CIFAR-10 and 12 GB of disk; fifteen minutes on two cores
+    python benchmarks/memory.py        # needs CIFAR-10 and 12 GB of disk; ten minutes on two cores
 
 CIFAR-10's training pictures at 192 x 192 pixels take 5.5 GB. The same run is made with them in memory, and
 twice under a limit of 5.2 GB on the process, most of which Keras, torch and the network take: once when the
