@@ -190,14 +190,17 @@ def test_a_run_without_a_whole_epoch_cannot_be_resumed(tmp_path):
 @pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them")
 def test_a_request_to_end_keeps_the_best_epoch_so_far(tmp_path):
     command = [sys.executable, "-m", "tenfold", "train", "digits", "--recipe", "tiny", "--epochs", "500"]
-    process = subprocess.Popen([*command, "--runs", str(tmp_path)], stdout=subprocess.DEVNULL)
-    deadline = time.monotonic() + 90
-    while not (tmp_path / "tiny" / "model.keras").exists():
-        assert time.monotonic() < deadline
-        assert process.poll() is None
-        time.sleep(0.1)
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(30) == 143
+    with subprocess.Popen([*command, "--runs", str(tmp_path)], stdout=subprocess.DEVNULL) as process:
+        try:
+            deadline = time.monotonic() + 90
+            while not (tmp_path / "tiny" / "model.keras").exists():
+                assert time.monotonic() < deadline
+                assert process.poll() is None
+                time.sleep(0.1)
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(30) == 143
+        finally:
+            process.kill()
     assert models.load(tmp_path / "tiny" / "model.keras").count_params() == 394_970
 
 

@@ -4,12 +4,10 @@ One call reads the data, cuts the validation split, builds the model in the form
 it, keeps the best epoch in the portable form, and evaluates that on the validation split.
 """
 
-import contextlib
 import dataclasses
 import functools
-import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +33,7 @@ from tenfold.checkpoint import FILE, Checkpoint
 from tenfold.config import Config
 from tenfold.datasets import Dataset
 from tenfold.errors import Stopped, UsageError
+from tenfold.interruption import Interruption
 from tenfold.orders import again, order
 from tenfold.runs import Run, create, discard, open_run
 
@@ -189,8 +188,8 @@ def _continue(
     if resumed and (not settings.transfers or (run.path / FILE).exists()):
         first = checkpoint.restore(model, settings.last_epoch if budget is None else EPOCHS)
     try:
-        with _terminable(), tracking.followers(run, progress, listen) as followers:
-            others = [*followers, *extra_callbacks]
+        with Interruption() as interruption, tracking.followers(run, progress, listen) as followers:
+            others = [*followers, *extra_callbacks, interruption]
             if settings.transfers and not first:
                 fit = functools.partial(_fit, budget=None, teacher=None, first=0)
                 learnt = probe.learn(model, settings, parts, best, progress, fit, others, listen)
@@ -260,24 +259,6 @@ def _fit(
         callbacks=[Epochs(batches), callbacks.Diverged(), *watchers],
         verbose=0,
     )
-
-
-@contextlib.contextmanager
-def _terminable() -> Iterator[None]:
-    """Turns SIGTERM into SystemExit, where signals can be set: in the main thread."""
-
-    def leave(number: int, frame: Any) -> None:
-        raise SystemExit(143)
-
-    try:
-        before = signal.signal(signal.SIGTERM, leave)
-    except ValueError:
-        yield
-        return
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _stopped(run: Run, best: callbacks.Best, code: int) -> Stopped:
