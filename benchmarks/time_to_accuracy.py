@@ -36,6 +36,7 @@ from typing import Any
 
 import results
 from tenfold import config, datasets, machine
+from tenfold.errors import UsageError
 from tenfold.runs import Run
 
 # Tenfold's recipe and number of seeds for each budget; other budgets given to --only take `fast`, one seed.
@@ -144,9 +145,14 @@ def train(folder: Path, data: str, recipe: str, budget: str, seed: int, name: st
 def choose(folder: Path, data: str, seeds: int = 3) -> int:
     """Tries the candidates, shortest first, until one is safely over the goal on validation pictures."""
     for budget in CANDIDATES:
-        places = [
-            train(folder, data, "fast", budget, seed, f"choose-{budget}-{seed}") for seed in range(seeds)
-        ]
+        try:
+            places = [
+                train(folder, data, "fast", budget, seed, f"choose-{budget}-{seed}") for seed in range(seeds)
+            ]
+        except subprocess.CalledProcessError as error:
+            if error.returncode != UsageError.exit_code:
+                raise
+            continue  # too short for this machine; the command said so
         scores = [(Run(place).scores("validation") or {})["accuracy"] for place in places]
         mean, deviation = statistics.mean(scores), statistics.stdev(scores)
         print(f"--time {budget}: validation accuracy {mean:.2%} ± {deviation:.2%}, {seeds} seeds", flush=True)
