@@ -5,7 +5,8 @@
 Every contestant opens the same model in a process of its own, one after the other, several rounds. Stock
 Keras on TensorFlow is called as fast as it goes, `model(x, training=False)`; `Model.predict` is what most
 people write. Speeds are on the same random pictures. The answers are compared with float32 Keras on the
-test pictures, whose labels are not looked at; the look stands in the run's ledger all the same.
+test pictures, the run's calibration applied to all, whose labels are not looked at; the look stands in the
+run's ledger all the same.
 """
 
 import argparse
@@ -33,6 +34,7 @@ CONTESTANTS = {
     "int8, where asked for": ("auto", "int8"),
     "OpenVINO, as Tenfold chooses": ("openvino", "auto"),
 }
+OURS = ("auto", "openvino", "onnxruntime")
 REFERENCE = "stock Keras on TensorFlow, called"
 
 
@@ -115,9 +117,10 @@ def started(words: list[str], **environment: str) -> str:
 
 def figures(options: argparse.Namespace) -> dict[str, Any]:
     """One contestant: seconds until its first answer, memory, speed, latency; its answers where asked for."""
-    from tenfold import machine, runs
+    from tenfold import calibration, machine, runs
 
-    size = runs.open_run(options.run).data["image_size"]
+    run = runs.open_run(options.run)
+    size = run.data["image_size"]
     random = np.random.default_rng(0).integers(0, 256, (BATCH, size, size, 3), np.uint8)
     start = time.perf_counter()
     answer = opened(options.run, *CONTESTANTS[options.contestant])
@@ -128,9 +131,11 @@ def figures(options: argparse.Namespace) -> dict[str, Any]:
     memory = machine.peak_memory()  # before the answers, whose number is none of the engine's doing
     if options.pictures:
         images = np.load(options.pictures)
-        parts = [answer(images[at : at + BATCH]) for at in range(0, len(images), BATCH)]
+        answers = np.concatenate([answer(images[at : at + BATCH]) for at in range(0, len(images), BATCH)])
+        if CONTESTANTS[options.contestant][0] not in OURS:  # ours have the calibration in the file
+            answers = calibration.calibrator(run.calibration)(answers)
         number = list(CONTESTANTS).index(options.contestant)
-        np.save(f"{options.pictures}.{number}.npy", np.concatenate(parts))
+        np.save(f"{options.pictures}.{number}.npy", answers)
     return {
         "ready": ready,
         "memory": memory,
@@ -142,7 +147,7 @@ def figures(options: argparse.Namespace) -> dict[str, Any]:
 
 def opened(run: Path, engine: str, way: str) -> Callable[[np.ndarray], np.ndarray]:
     """A contestant as a function from uint8 pictures to probabilities."""
-    if engine in ("auto", "openvino", "onnxruntime"):
+    if engine in OURS:
         from tenfold.prediction import Predictor
 
         return Predictor(run, engine=engine, precision=way).predict

@@ -2,9 +2,10 @@
 
 import json
 
+import numpy as np
 import pytest
 
-from tenfold import training
+from tenfold import splits, training
 from tenfold.config import Config
 
 
@@ -24,6 +25,16 @@ def test_the_beginning_tells_command_data_and_machine(run):
     assert environment["threads"] >= 1
     images, labels = run.gallery("train")
     assert len(images) == len(labels) == 100
+
+
+def test_pictures_to_check_answers_on_are_those_of_validation_drawn_at_random(run):
+    validation = splits.open_split(run, "validation")
+    images, labels = run.gallery("sample")
+    assert len(images) == len(validation)  # few enough for all of them
+    assert sorted(picture.tobytes() for picture in images) == sorted(
+        picture.tobytes() for picture in validation.images
+    )
+    np.testing.assert_array_equal(labels, validation.labels)
 
 
 def test_the_end_tells_what_it_took(run):

@@ -106,6 +106,15 @@ def test_a_run_without_pictures_says_so(tmp_path):
         engines.sample(runs.Run(tmp_path))
 
 
+def test_pictures_drawn_at_random_come_before_those_of_the_report(tmp_path):
+    run = runs.Run(tmp_path)
+    shown, drawn = noise(3), noise(4)
+    run.save_gallery("validation", shown, np.arange(3))
+    np.testing.assert_array_equal(engines.sample(run), shown)
+    run.save_gallery("sample", drawn, np.zeros(4, int))
+    np.testing.assert_array_equal(engines.sample(run), drawn)
+
+
 def test_answering_loads_neither_keras_nor_torch_nor_telemetry(file):
     program = f"""
 import sys

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tenfold.galleries import most_mistakes, worth_showing
+from tenfold.galleries import most_pictures, worth_showing
 
 
 def answers(n=400, classes=4, seed=0):
@@ -34,8 +34,8 @@ def test_where_there_is_no_room_for_all_every_kind_is_there():
 
 
 def test_small_pictures_are_kept_by_the_hundred_and_large_ones_by_the_dozen():
-    assert most_mistakes((32, 32, 3)) == 651
-    assert most_mistakes((256, 256, 3)) == 96
+    assert most_pictures((32, 32, 3)) == 651
+    assert most_pictures((256, 256, 3)) == 96
 
 
 def test_no_mistakes_and_no_pictures_are_no_trouble():

@@ -11,6 +11,7 @@ import numpy as np
 from tenfold import callbacks, config, machine, models, preparation, splits
 from tenfold.budget import Budget
 from tenfold.config import Config
+from tenfold.galleries import most_pictures
 from tenfold.runs import Run
 
 
@@ -59,6 +60,9 @@ def begin(
     run.write("splits.json", splits.record(parts, settings))
     chosen = np.concatenate([np.flatnonzero(train.labels == c)[:10] for c in range(len(train.class_names))])
     run.save_gallery("train", train.images[chosen], train.labels[chosen])
+    held = train if parts.validation is None else parts.validation
+    rows = np.random.default_rng(settings.seed).permutation(len(held))[: most_pictures(held.images.shape[1:])]
+    run.save_gallery("sample", held.images[np.sort(rows)], held.labels[np.sort(rows)])
     run.append("events.jsonl", {"event": "started"})
 
 

@@ -173,12 +173,16 @@ def check(
 
 
 def sample(run: runs.Run) -> np.ndarray:
-    """Real pictures to compare answers on: those a run keeps of its training and validation splits.
+    """Real pictures to compare answers on: those of its validation split that a run keeps, drawn at random.
+
+    Of training where it has no validation split. A run of an earlier version keeps none of that kind; the
+    pictures of its report stand in, mistakes for the most part, whose classes are the first to change.
 
     Raises:
         GateError: the run keeps none.
     """
-    kept = [found[0] for split in ("validation", "train") if (found := run.gallery(split))]
+    splits = ("sample",) if run.gallery("sample") else ("validation", "train")
+    kept = [found[0] for split in splits if (found := run.gallery(split))]
     if not kept:
         raise GateError(
             f"{run.path} keeps no pictures to check answers on. Expected: {run.path / 'gallery'}. "

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-_BYTES = 2_000_000  # of pixels of mistakes: 651 pictures of 32 x 32
+_BYTES = 2_000_000  # of pixels of one kind, mistakes for example: 651 pictures of 32 x 32
 _FEWEST = 96
 _OF_EACH = 6  # kind of mistake, and class of right answers
 
 
-def most_mistakes(shape: Sequence[int]) -> int:
-    """How many mistakes to keep of pictures of a shape, (h, w, 3): about two megabytes, 96 at least."""
+def most_pictures(shape: Sequence[int]) -> int:
+    """How many pictures of a shape, (h, w, 3), to keep of a kind: about two megabytes, 96 at least."""
     return max(_FEWEST, _BYTES // math.prod(shape))
 
 

@@ -36,7 +36,7 @@ import numpy as np
 
 from tenfold import config as configs
 from tenfold.errors import DataError, ResourceError, UsageError, unknown
-from tenfold.galleries import most_mistakes, worth_showing
+from tenfold.galleries import most_pictures, worth_showing
 
 
 @dataclass(frozen=True)
@@ -146,8 +146,8 @@ class Run:
         """Pictures kept for the report.
 
         Returns:
-            uint8 images (m, h, w, 3) and int rows (m,): for train, the labels of the pictures; for other
-            splits, each picture's row in `predictions(split)`. None where nothing was kept.
+            uint8 images (m, h, w, 3) and int rows (m,): for "train" and "sample", the labels of the pictures;
+            for other splits, each picture's row in `predictions(split)`. None where nothing was kept.
         """
         path = self.path / "gallery" / f"{split}.npz"
         if not path.exists():
@@ -220,7 +220,7 @@ class Run:
             table = pa.concat_tables([old.filter(pc.not_equal(old["split"], split)), table])
         with self.replacing("predictions.parquet") as temporary:
             pq.write_table(table, temporary, compression="zstd")
-        most = most_mistakes(images.shape[1:])
+        most = most_pictures(images.shape[1:])
         rows = worth_showing(predictions["labels"], predictions["predicted"], probabilities, most)
         self.save_gallery(split, images[rows], rows)
         self.write(f"{split}.json", scores)

@@ -76,7 +76,7 @@ def on_engine(
     reason = (
         f"{found.engine} in {found.precision}, {found.images_per_second:,.0f} images/s when measured, "
         f"probabilities within {found.difference:.1g} of float32"
-        f"{f', the same class for {found.agreement:.1%}' if int8 else ''}."
+        f"{f', the same class for {found.agreement:.1%}' if found.precision != 'float32' else ''}."
     )
     return Answerer(found.engine, found.precision, reason, opened.observe)
 
