@@ -291,8 +291,8 @@ class TestEngines:
 
     def test_the_fastest_stays_within_its_bound(self, run, predictor, some):
         assert predictor.engine in engines.ENGINES
-        off = np.abs(predictor.predict(some) - Predictor(run, engine="keras").predict(some)).max(axis=1)
-        assert np.percentile(off, 99) <= selection.BOUNDS[predictor.precision] + 1e-5
+        off = np.abs(predictor.predict(some) - Predictor(run, engine="keras").predict(some)).max()
+        assert off <= selection.BOUNDS[predictor.precision] + 1e-5
 
     def test_scores_are_those_of_float32_unless_told_otherwise(self, run, predictor):
         exact = Predictor(run, engine="keras").evaluate()[0].probabilities
