@@ -206,6 +206,8 @@ def _continue(
             discard(run)
         raise
     model.set_weights(best.weights)
+    if _rounds(settings):
+        models.settle(model)
     _finish(run, model, settings, parts, best, progress, budget, learnt)
     tracking.conclude(run, listen)
     return run
@@ -226,12 +228,22 @@ def _callbacks(
         whole = models.twin(
             model, settings.model, data_format="channels_last", options=settings.model_options
         )
+        if _rounds(settings):
+            models.settle(whole)
         with run.replacing("model.keras") as path:
             whole.save(path)
 
     due = {} if budget is None else {"due": budget.due}
     best = callbacks.Best(settings.monitor, keep, settings.patience, **due)
     return best, callbacks.Progress(run, len(parts.train), settings.batch_size, best, listen, budget)
+
+
+def _rounds(settings: Config) -> bool:
+    """Whether the whole model is trained with kernels rounded to bfloat16, so that those are what is kept.
+
+    Transfer learning leaves what it does not train as it was given.
+    """
+    return settings.precision == "mixed_bfloat16" and not settings.transfers
 
 
 def _fit(

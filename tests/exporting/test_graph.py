@@ -49,7 +49,10 @@ def test_the_file_is_small_standard_and_whole(model, file):
     assert image.type.tensor_type.elem_type == onnx.TensorProto.UINT8
     assert probabilities.name == "probabilities"
     assert file.stat().st_size < 4 * model.count_params() + 50_000
-    assert "BatchNormalization" not in {node.op_type for node in loaded.graph.node}
+    kinds = [node.op_type for node in loaded.graph.node]
+    assert "BatchNormalization" not in kinds
+    assert kinds.count("Transpose") == 1  # of the pictures
+    assert kinds[kinds.index("ReduceMax") - 2 :][:2] == ["Conv", "Gelu"]  # batch norm is in the convolution
     assert [path.name for path in file.parent.iterdir()] == ["model.onnx"]
 
 

@@ -5,7 +5,7 @@ import importlib.util
 import logging
 import math
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -175,7 +175,7 @@ def _traced(content: Content) -> bytes:
     model = content.model
     pictures = torch.zeros((2, *model.input_shape[1:]), dtype=torch.uint8)
     try:
-        with scaled_batch_norm(), hushed():
+        with foldable(), hushed():
             program: Any = torch.onnx.export(  # never None here, as its type would have it
                 module(content),
                 (pictures,),
@@ -222,13 +222,15 @@ def _fold(written: bytes, path: Path) -> None:
 
 
 @contextlib.contextmanager
-def scaled_batch_norm() -> Iterator[None]:
-    """Computes Keras' batch norm as `x * k + b` inside the block.
+def foldable() -> Iterator[None]:
+    """Inside the block some layers of Keras compute in a form that engines can make less of.
 
-    Keras writes it as a subtraction, a product and a sum, which no engine folds into the convolution before.
+    Batch norm is `x * k + b`: Keras writes it as a subtraction, a product and a sum, which no engine folds
+    into the convolution before. Global pools look along the last two axes: a change of layout in front of
+    them would keep the last batch norm of a network from its convolution.
     """
 
-    def call(self: Any, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
+    def norm(self: Any, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
         shape = [1] * len(inputs.shape)
         shape[self.axis] = -1
         k = 1 / (self.moving_variance.value + self.epsilon).sqrt()
@@ -239,12 +241,29 @@ def scaled_batch_norm() -> Iterator[None]:
             b = b + self.beta.value
         return inputs * k.detach().reshape(shape) + b.detach().reshape(shape)
 
-    before = keras.layers.BatchNormalization.call
-    keras.layers.BatchNormalization.call = call
+    def pool(reduce: Callable[..., Any]) -> Callable[[Any, Any], Any]:
+        def call(self: Any, inputs: Any) -> Any:
+            first = self.data_format == "channels_first"
+            found = reduce(
+                inputs if first else inputs.permute(0, 3, 1, 2), axis=(2, 3), keepdims=self.keepdims
+            )
+            return found if first or not self.keepdims else found.permute(0, 2, 3, 1)
+
+        return call
+
+    forms = {
+        keras.layers.BatchNormalization: norm,
+        keras.layers.GlobalMaxPooling2D: pool(keras.ops.max),
+        keras.layers.GlobalAveragePooling2D: pool(keras.ops.mean),
+    }
+    before = {kind: kind.call for kind in forms}
     try:
+        for kind, form in forms.items():
+            kind.call = form
         yield
     finally:
-        keras.layers.BatchNormalization.call = before
+        for kind, form in before.items():
+            kind.call = form
 
 
 @contextlib.contextmanager

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tenfold.errors import TenfoldError
 from tenfold.exporting.content import Content
-from tenfold.exporting.graph import hushed, module, require_torch, scaled_batch_norm
+from tenfold.exporting.graph import foldable, hushed, module, require_torch
 from tenfold.runtimes import METADATA
 
 
@@ -32,7 +32,7 @@ def torch_file(content: Content, path: Path) -> None:
 
     pictures = torch.zeros((2, *content.model.input_shape[1:]), dtype=torch.uint8)
     try:
-        with scaled_batch_norm(), hushed():
+        with foldable(), hushed():
             program = torch.export.export(
                 Program().eval(),
                 (pictures,),

@@ -40,6 +40,7 @@ from tenfold.models import (
 )
 from tenfold.models.cost import flops as flops
 from tenfold.models.cost import held as held
+from tenfold.models.grid import settle as settle
 from tenfold.models.heads import head as head
 from tenfold.models.layout import original
 from tenfold.models.likeness import rebuilt
