@@ -36,6 +36,88 @@ def test_fused_batch_norm_is_still_when_frozen():
     assert all((a == b).all() for a, b in zip(before, layer.get_weights(), strict=True))
 
 
+@pytest.fixture
+def seen(monkeypatch):
+    """A processor with tiles; gives the shapes that convolutions are computed in."""
+    monkeypatch.setattr(layers, "_tiles", lambda: True)
+    shapes, compute = [], keras.layers.Conv2D.convolution_op
+
+    def noted(self, inputs, kernel):
+        shapes.append(tuple(inputs.shape))
+        return compute(self, inputs, kernel)
+
+    monkeypatch.setattr(keras.layers.Conv2D, "convolution_op", noted)
+    return shapes
+
+
+def maps(count, width, height=None, kind="bfloat16"):
+    import torch
+
+    random = torch.Generator().manual_seed(0)
+    shape = (count, height or width, width, 6)  # in memory the channels lie last
+    return torch.randn(shape, generator=random).to(getattr(torch, kind)).permute(0, 3, 1, 2)
+
+
+def answer(kind, inputs, size=3, **options):
+    """What a convolution gives, and the gradients of its input and weights, for some gradient of its own."""
+    keras.utils.set_random_seed(1)
+    layer = kind(5, size, data_format="channels_first", dtype="mixed_bfloat16", **options)
+    layer.build(inputs.shape)
+    inputs = inputs.detach().requires_grad_()
+    outputs = layer(inputs)
+    outputs.backward(maps(*outputs.shape[:1], *outputs.shape[:1:-1])[:, :5])
+    gradients = [weight.value.grad for weight in layer.weights]
+    return [part.detach().float().numpy() for part in (outputs, inputs.grad, *gradients)]
+
+
+@torch_only
+@pytest.mark.parametrize(
+    ("width", "height", "size", "sheet"),
+    [
+        (7, 7, 3, (4, 6, 7, 32)),
+        (5, 3, 3, (2, 6, 3, 48)),
+        (2, 4, 3, (1, 6, 4, 48)),
+        (6, 6, (1, 5), (4, 6, 6, 32)),
+    ],
+)
+def test_packed_maps_give_what_single_ones_give(seen, width, height, size, sheet):
+    inputs, options = maps(16, width, height), {"padding": "same", "activation": "gelu"}
+    ours = answer(layers.PackedConv2D, inputs, size, **options)
+    assert seen == [sheet]
+    theirs = answer(keras.layers.Conv2D, inputs, size, **options)
+    assert len(ours) == len(theirs) == 4
+    for mine, other in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(mine, other, rtol=0.02, atol=0.02 * np.abs(other).max())
+
+
+@torch_only
+@pytest.mark.parametrize(
+    ("inputs", "options"),
+    [
+        ((15, 7), {"padding": "same"}),
+        ((16, 8), {"padding": "same"}),
+        ((16, 7), {"padding": "valid"}),
+        ((16, 7), {"padding": "same", "strides": 2}),
+        ((16, 7), {"padding": "same", "dilation_rate": 2}),
+    ],
+    ids=["odd", "large", "valid", "strides", "dilated"],
+)
+def test_what_cannot_be_packed_or_gains_nothing_is_left(seen, inputs, options):
+    inputs = maps(*inputs)
+    ours, theirs = (answer(kind, inputs, **options) for kind in (layers.PackedConv2D, keras.layers.Conv2D))
+    assert seen == [tuple(inputs.shape)] * 2
+    assert all((mine == other).all() for mine, other in zip(ours, theirs, strict=True))
+
+
+@torch_only
+def test_float32_and_processors_without_tiles_are_left(seen, monkeypatch):
+    layer = layers.PackedConv2D(5, 3, padding="same", data_format="channels_first")
+    layer(maps(16, 7, kind="float32"))
+    monkeypatch.setattr(layers, "_tiles", lambda: False)
+    answer(layers.PackedConv2D, maps(16, 7), padding="same")
+    assert seen[-2:] == [(16, 6, 7, 7)] * 2
+
+
 def test_whitening_makes_patches_uncorrelated_with_unit_deviation():
     random = np.random.default_rng(0)
     images = random.normal(0, 1, (500, 12, 12, 3)).astype("float32")

@@ -25,7 +25,7 @@ def batchnorm(
     """
     inputs, x = layers.pictures(image_shape, data_format, scale=1 / 255, offset=0)
     for filters in (width, round(width * growth), round(width * growth**2)):
-        x = keras.layers.Conv2D(filters, 3, padding="same", activation="relu", data_format=data_format)(x)
+        x = layers.convolution(filters, 3, data_format, padding="same", activation="relu")(x)
         if norm:
             x = layers.batch_normalization(data_format)(x)
         x = keras.layers.MaxPooling2D(2, data_format=data_format)(x)

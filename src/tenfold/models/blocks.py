@@ -16,14 +16,14 @@ def start(image_shape: tuple[int, int, int], data_format: layers.DataFormat) -> 
 
 def convolution(x: Any, filters: int, size: int, data_format: layers.DataFormat, strides: int = 1) -> Any:
     """A convolution without a bias, which a norm before or after it makes good; He's initial kernel."""
-    return keras.layers.Conv2D(
+    return layers.convolution(
         filters,
         size,
+        data_format,
         strides=strides,
         padding="same",
         use_bias=False,
         kernel_initializer="he_normal",
-        data_format=data_format,
     )(x)
 
 

@@ -64,7 +64,7 @@ def fitting(flops: float, pixels: int) -> dict[str, float | int]:
 def _block(x: Any, filters: int, depth: int, data_format: layers.DataFormat) -> Any:
     for convolution in range(depth):
         before = x
-        x = keras.layers.Conv2D(filters, 3, padding="same", use_bias=False, data_format=data_format)(x)
+        x = layers.convolution(filters, 3, data_format, padding="same", use_bias=False)(x)
         if convolution == 0:
             x = keras.layers.MaxPooling2D(2, data_format=data_format)(x)
         x = layers.batch_normalization(data_format, scale=False, momentum=0.6, epsilon=1e-5)(x)

@@ -66,7 +66,8 @@ def _norms(model: keras.Model) -> dict[int, keras.layers.BatchNormalization]:
 def _factors(layer: keras.Layer, name: str, norm: keras.layers.BatchNormalization | None) -> np.ndarray:
     """What `norm` multiplies the outputs of a layer's kernel by, in a shape that multiplies the kernel."""
     one = np.ones(1, np.float32)
-    kernel, outputs = _OUTPUTS.get(type(layer), ("", slice(0)))
+    known = (found for kind, found in _OUTPUTS.items() if isinstance(layer, kind))
+    kernel, outputs = next(known, ("", slice(0)))
     if norm is None or kernel != name or layer.activation is not keras.activations.linear:
         return one
     if norm.axis not in ((1,) if getattr(layer, "data_format", "") == "channels_first" else (-1, 3)):

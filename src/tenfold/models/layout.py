@@ -170,7 +170,8 @@ class _Rebuild:
             return kind, {}, False
         followed = is_pointwise(getattr(operation, "activation", None) or keras.activations.linear)
         if kind in _LAYOUTS and operation.data_format == "channels_last" and followed:
-            return kind, {"data_format": "channels_first"}, True
+            own = kind is keras.layers.Conv2D and keras.backend.backend() == "torch"
+            return layers.PackedConv2D if own else kind, {"data_format": "channels_first"}, True
         if kind is keras.layers.BatchNormalization and operation.axis in (-1, 3):
             # torch's kernel takes no single value a channel; with more, it is the faster one.
             fused = not (operation.renorm or operation.synchronized) and tensors[0].shape[1:3] != (1, 1)

@@ -18,7 +18,7 @@ def tiny(
 ) -> keras.Model:
     """conv `filters` 3x3 same - pool - flatten - dense `units` - softmax: 394,970 parameters for CIFAR-10."""
     inputs, x = layers.pictures(image_shape, data_format, scale=1 / 255, offset=0)
-    x = keras.layers.Conv2D(filters, 3, padding="same", activation="relu", data_format=data_format)(x)
+    x = layers.convolution(filters, 3, data_format, padding="same", activation="relu")(x)
     x = keras.layers.MaxPooling2D(2, data_format=data_format)(x)
     x = keras.layers.Flatten(data_format=data_format)(x)
     x = keras.layers.Dense(units, activation="relu")(x)
