@@ -75,7 +75,7 @@ class PackedConv2D(keras.layers.Conv2D):
         together = 1
         while together * (width + gap) < _TILE:
             together *= 2
-        if count is None or count % together or width > _SMALL or not self._packs(inputs):
+        if not count or count % together or width > _SMALL or not self._packs(inputs):
             return super().convolution_op(inputs, kernel)
         maps = inputs.permute(0, 2, 3, 1).unflatten(0, (-1, together)).transpose(1, 2)
         sheets = maps.new_zeros((*maps.shape[:3], width + gap, maps.shape[4]))
