@@ -143,7 +143,7 @@ def learnt(tmp_path_factory):
     }
 
 
-def test_a_run_in_bfloat16_keeps_the_kernels_that_it_computed_with(learnt):
+def test_a_run_in_bfloat16_keeps_rounded_kernels(learnt):
     heads = {
         name: np.asarray(models.head(models.load(run.model_path)).kernel) for name, run in learnt.items()
     }

@@ -239,7 +239,7 @@ def _callbacks(
 
 
 def _rounds(settings: Config) -> bool:
-    """Whether the whole model is trained with kernels rounded to bfloat16, so that those are what is kept.
+    """Whether the whole model is trained with rounded kernels, so that rounded ones may be what is kept.
 
     Transfer learning leaves what it does not train as it was given.
     """

@@ -243,11 +243,10 @@ def foldable() -> Iterator[None]:
 
     def pool(reduce: Callable[..., Any]) -> Callable[[Any, Any], Any]:
         def call(self: Any, inputs: Any) -> Any:
-            first = self.data_format == "channels_first"
-            found = reduce(
-                inputs if first else inputs.permute(0, 3, 1, 2), axis=(2, 3), keepdims=self.keepdims
-            )
-            return found if first or not self.keepdims else found.permute(0, 2, 3, 1)
+            last = self.data_format == "channels_last"
+            maps = inputs.permute(0, 3, 1, 2) if last else inputs
+            found = reduce(maps, axis=(2, 3), keepdims=self.keepdims)
+            return found.permute(0, 2, 3, 1) if last and self.keepdims else found
 
         return call
 

@@ -1,10 +1,10 @@
 """Kernels whose every value is one that bfloat16 has.
 
-Training in bfloat16 computes with rounded kernels, while the optimizer keeps finer ones. A model kept with
-the finer ones would be another than the one that was trained, and an engine that answers in bfloat16 would
-round them in a place of its own: behind the factors of batch norm, which it multiplies into the convolution
-before. Kernels that lie on bfloat16's grid behind those factors are the same numbers to every engine in every
-precision; between float32 and bfloat16 only the rounding of what passes between layers is left.
+Training in bfloat16 computes with rounded kernels, while the optimizer keeps finer ones. An engine that
+answers in bfloat16 rounds them too, but in a place of its own: behind the factors of batch norm, which it
+multiplies into the convolution before. Kernels that lie on bfloat16's grid behind those factors are the same
+numbers to every engine in every precision; between float32 and bfloat16 only the rounding of what passes
+between layers is left.
 """
 
 from collections import Counter, defaultdict
@@ -12,7 +12,7 @@ from collections import Counter, defaultdict
 import keras
 import numpy as np
 
-from tenfold.models.layout import steps
+from tenfold.models.layout import is_open, steps
 
 _KERNELS = ("kernel", "depthwise_kernel", "pointwise_kernel")
 _OUTPUTS = {  # layers whose outputs a batch norm's factors can go into: the kernel, and its axes of outputs
@@ -45,10 +45,9 @@ def settle(model: keras.Model) -> None:
 
 def _norms(model: keras.Model) -> dict[int, keras.layers.BatchNormalization]:
     """The batch norm that alone takes what a layer gives, by the layer's id; none for layers called twice."""
-    try:
-        walked = steps(model)
-    except (AttributeError, NotImplementedError):  # a model in code has no graph
+    if not is_open(model):  # a model in code has no graph
         return {}
+    walked = steps(model)
     calls = Counter(id(operation) for operation, _, _ in walked)
     takers = defaultdict(list)
     for operation, taken, _ in walked:

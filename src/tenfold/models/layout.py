@@ -111,7 +111,7 @@ def steps(model: keras.Model) -> list[Step]:
     found: list[Step] = []
 
     def note(operation: Any, *args: Any, **options: Any) -> Any:
-        if _is_open(operation):
+        if is_open(operation):
             return _through(operation, args[0], note)
         given = [object() for _ in keras.tree.flatten(operation.output)]
         found.append((operation, keras.tree.flatten((args, options)), given))
@@ -151,7 +151,7 @@ class _Rebuild:
 
     def call(self, operation: Any, *args: Any, **options: Any) -> Any:
         """Calls the copy of an operation on tensors of the new graph."""
-        if _is_open(operation):
+        if is_open(operation):
             return _through(operation, args[0], self.call)
         kind, changes, first = self._form(operation, keras.tree.flatten((args, options)))
         copy = self._copy(operation, kind, changes)
@@ -228,7 +228,7 @@ def _through(model: Any, inputs: Any, call: Callable[..., Any]) -> Any:
     return outputs[0] if alone else outputs  # as `Functional.call` gives it
 
 
-def _is_open(operation: Any) -> bool:
+def is_open(operation: Any) -> bool:
     """Whether an operation is a model whose graph says all that its call does."""
     known = getattr(type(operation).call, "__qualname__", "") in ("Functional.call", "Sequential.call")
     return known and isinstance(operation, keras.Model)
