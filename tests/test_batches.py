@@ -79,6 +79,28 @@ def test_pictures_are_small_for_the_first_share_of_the_run():
     assert [timed[0][0].shape[1], timed[1][0].shape[1]] == [24, 32]
 
 
+def test_one_of_so_many_candidates_is_learnt_and_each_picture_looked_at_as_often(dataset):
+    looked, shares = [], []
+
+    def brightest(images, targets, progress):
+        looked.extend(images[:, 0, 0, 0])
+        shares.append(progress)
+        count = -(-len(images) // 3)
+        return np.sort(np.argsort(images[:, 0, 0, 0], kind="stable")[-count:])
+
+    settings = Config(batch_size=16, epochs=2, candidates=3, augmentation=Augmentation(flip="alternate"))
+    batches = Batches(dataset, settings, one_hot=False, choose=brightest)
+    found = epoch(batches, 1)
+    assert [len(images) for images, _ in found] == [16, 16, 16, 2]
+    assert sorted(looked) == sorted([*range(50)] * 3)
+    assert shares == [4 / 8, 5 / 8, 6 / 8, 7 / 8]
+    first = found[0][0][:, 0, 0, 0]
+    assert sorted(first) == sorted(looked[:48])[-16:]
+    assert (found[0][1] == first % 3).all()
+    alone = Batches(dataset, settings, one_hot=False)  # nobody chooses: all of one batch are learnt
+    assert sorted(np.concatenate([images[:, 0, 0, 0] for images, _ in epoch(alone, 1)])) == [*range(50)]
+
+
 @pytest.mark.parametrize(("side", "small"), [(8, 8), (16, 16), (20, 16), (32, 24), (64, 48)])
 def test_small_pictures_keep_sixteen_pixels(side, small):
     assert small_side(side) == small

@@ -76,6 +76,11 @@ def test_small_pictures_are_for_models_of_any_size(model, kept):
     assert settings.small_pictures == (0.0 if RUNNING == "tensorflow" else kept)
 
 
+def test_pictures_are_chosen_under_torch_alone():
+    settings = preparation.resolve(Config(candidates=2, precision="float32"))[0]
+    assert settings.candidates == (2 if RUNNING == "torch" else 1)
+
+
 def test_only_the_clock_decides_the_size_and_only_where_nobody_did(dataset, monkeypatch):
     monkeypatch.setattr(machine, "accelerator", lambda: None)
     monkeypatch.setattr(machine, "convolution_speed", lambda kind: 1e9)

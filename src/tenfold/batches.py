@@ -1,6 +1,6 @@
 """The training pictures, batch by batch, as Keras' `fit` takes them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -17,7 +17,7 @@ class Batches(keras.utils.PyDataset):
     """The training pictures in a new order every epoch, augmented batch by batch.
 
     All randomness comes from (seed, epoch, step), so that any batch can be made again alone; its pictures
-    may also depend on `progress`.
+    may also depend on `progress`, and on what `choose` has seen.
 
     Args:
         dataset: n pictures.
@@ -28,6 +28,9 @@ class Batches(keras.utils.PyDataset):
             torch and JAX. Default: where `worth_residing` says so.
         teach: gives the targets of a batch from its pictures, changed but not yet small, and the targets of
             their labels; with `one_hot`, and not with `resident`.
+        choose: gives the places of the pictures to learn among `settings.candidates` batches of them, from
+            the pictures as they would be learnt, their targets and `progress`. Without it there is but one
+            batch, all of which is learnt.
     """
 
     def __init__(
@@ -39,6 +42,7 @@ class Batches(keras.utils.PyDataset):
         clock: Callable[[], float] | None = None,
         resident: bool | None = None,
         teach: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None,
+        choose: Callable[[Any, Any, float], np.ndarray] | None = None,
     ):
         super().__init__()
         self.dataset = dataset
@@ -50,7 +54,9 @@ class Batches(keras.utils.PyDataset):
         self.epoch = 0
         self.clock = clock
         self.teach = teach
-        self._order: tuple[int, np.ndarray] = (-1, np.arange(0))
+        self.choose = choose
+        self._looks = settings.candidates if choose else 1  # at every picture, in an epoch
+        self._orders: dict[int, np.ndarray] = {}
         if resident is None:
             resident = teach is None and worth_residing(dataset, settings)
         self._pictures = Pictures(dataset.images, self.targets) if resident else None
@@ -65,32 +71,55 @@ class Batches(keras.utils.PyDataset):
         return (self.epoch + step / len(self)) / self.settings.epochs
 
     def __getitem__(self, step: int) -> tuple[Any, ...]:
-        seed, size = self.settings.seed, self.settings.batch_size
-        if self._order[0] != self.epoch:
-            shuffled = np.random.default_rng([seed, self.epoch]).permutation(len(self.dataset))
-            self._order = (self.epoch, shuffled)
-        index = self._order[1][step * size : (step + 1) * size]
-        change = self.settings.augmentation
-        mirrored = None
-        if change.flip == "alternate":
-            mirrored = augmentation.alternating(index, self.epoch, seed, len(self.dataset))
-        generator = np.random.default_rng([seed, self.epoch, step])
-        shape = (len(index), *self.dataset.images.shape[1:])
-        drawn = augmentation.draw(change, shape, generator, mirrored)
-        side = small_side(shape[1]) if self.progress(step) < self.settings.small_pictures else None
+        progress = self.progress(step)
+        side = None
+        if progress < self.settings.small_pictures:
+            side = small_side(self.dataset.images.shape[1])
+        looks = [self._look(self.epoch * self._looks + look, step) for look in range(self._looks)]
         if self._pictures is not None:
-            batch = self._pictures.batch(index, side, **vars(drawn))
-            return *batch, *self._weigh(batch[1])
-        images = augmentation.apply(self.dataset.images[index], drawn)
-        targets = augmentation.mix(self.targets[index], drawn)
+            made = [self._pictures.batch(index, side, **vars(drawn)) for index, drawn in looks]
+            images, targets = (_joined(parts) for parts in zip(*made, strict=True))
+            learnt = images
+        else:
+            images = _joined(
+                [augmentation.apply(self.dataset.images[index], drawn) for index, drawn in looks]
+            )
+            targets = _joined([augmentation.mix(self.targets[index], drawn) for index, drawn in looks])
+            learnt = images if side is None else augmentation.shrink(images, side)
+        if self.choose is not None:
+            kept = self.choose(learnt, targets, progress)
+            images, targets, learnt = images[kept], targets[kept], learnt[kept]
         weights = self._weigh(targets)
         if self.teach is not None:
             targets = self.teach(images, targets)
-        return images if side is None else augmentation.shrink(images, side), targets, *weights
+        return learnt, targets, *weights
+
+    def _look(self, number: int, step: int) -> tuple[np.ndarray, augmentation.Changes]:
+        """Which pictures the step sees in a pass over all of them, and how they are changed."""
+        seed, size = self.settings.seed, self.settings.batch_size
+        if number not in self._orders:
+            if len(self._orders) == self._looks:
+                self._orders.clear()
+            self._orders[number] = np.random.default_rng([seed, number]).permutation(len(self.dataset))
+        index = self._orders[number][step * size : (step + 1) * size]
+        change = self.settings.augmentation
+        mirrored = None
+        if change.flip == "alternate":
+            mirrored = augmentation.alternating(index, number, seed, len(self.dataset))
+        generator = np.random.default_rng([seed, number, step])
+        shape = (len(index), *self.dataset.images.shape[1:])
+        return index, augmentation.draw(change, shape, generator, mirrored)
 
     def _weigh(self, targets: Any) -> tuple[Any, ...]:
         """The weights of a batch's pictures, where there are any."""
         return () if self.weights is None else (balance.weigh(targets, self.weights),)
+
+
+def _joined(parts: Sequence[Any]) -> Any:
+    """Arrays or tensors, one after the other."""
+    if len(parts) == 1:
+        return parts[0]
+    return np.concatenate(parts) if isinstance(parts[0], np.ndarray) else keras.ops.concatenate(parts)
 
 
 def worth_residing(dataset: Dataset, settings: Config) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
-from tenfold import distillation, machine, models, preparation, splits, transfer
+from tenfold import distillation, machine, models, preparation, proxy, splits, transfer
 from tenfold.batches import Batches, small_side
 from tenfold.budget import Budget
 from tenfold.config import Config
@@ -77,7 +77,8 @@ def plan(settings: Config, *, started: float | None = None, ending: float = 0.0)
         settings, model = transfer.begin(settings, parts.train, lambda event: None)
     whole = dataclasses.replace(settings, small_pictures=0.0)
     with distillation.visiting(whole, parts.train) as teacher:
-        batches = Batches(parts.train, whole, one_hot=settings.soft_labels, teach=teacher)
+        chooser = proxy.beside(whole, parts.train)
+        batches = Batches(parts.train, whole, one_hot=settings.soft_labels, teach=teacher, choose=chooser)
         probed, ready = _probed(model, batches)
     speed = probed * pace(settings)
     checked = len(parts.validation) if parts.validation is not None else 0

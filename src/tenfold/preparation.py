@@ -33,7 +33,10 @@ def resolve(settings: Config) -> tuple[Config, str]:
     # Keras' `fit` under TensorFlow takes the shape of all batches from the first ones.
     resizable = settings.model in models.ANY_SIZE and running != "tensorflow"
     small = settings.small_pictures if resizable else 0.0
-    return dataclasses.replace(settings, backend=running, precision=precision, small_pictures=small), reason
+    # Others ask for batches ahead of the steps, so that what is chosen would depend on their haste.
+    candidates = settings.candidates if running == "torch" else 1
+    settings = dataclasses.replace(settings, small_pictures=small, candidates=candidates)
+    return dataclasses.replace(settings, backend=running, precision=precision), reason
 
 
 def _precision(running: str) -> tuple[Literal["float32", "mixed_bfloat16"], str]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
-from tenfold import distillation, preparation, splits, transfer
+from tenfold import distillation, preparation, proxy, splits, transfer
 from tenfold.batches import Batches
 from tenfold.callbacks import Download, Listener, Reading
 from tenfold.config import Config
@@ -118,7 +118,14 @@ def find_rate(
         raise UsageError(f"steps must be 20 or more. Received: steps={steps}")
     settings, dataset, model = _begun(settings, listen)
     with distillation.visiting(settings, dataset) as teacher:
-        batches = Batches(dataset, settings, one_hot=settings.soft_labels, clock=lambda: 0.0, teach=teacher)
+        batches = Batches(
+            dataset,
+            settings,
+            one_hot=settings.soft_labels,
+            clock=lambda: 0.0,
+            teach=teacher,
+            choose=proxy.beside(settings, dataset),
+        )
         rates = np.geomspace(lowest, highest, steps)
         losses, diverged = _swept(model, batches, rates, progress)
     return judged(rates[: len(losses)], losses, diverged=diverged, own=settings.learning_rate)

@@ -21,6 +21,7 @@ from tenfold import (
     models,
     preparation,
     probe,
+    proxy,
     splits,
     tracking,
     transfer,
@@ -29,7 +30,7 @@ from tenfold import (
 from tenfold.batches import Batches, Epochs, held_data
 from tenfold.budget import EPOCHS, Budget
 from tenfold.callbacks import Listener
-from tenfold.checkpoint import FILE, Checkpoint
+from tenfold.checkpoint import FILE, Checkpoint, Resumable
 from tenfold.config import Config
 from tenfold.datasets import Dataset
 from tenfold.errors import Stopped, UsageError
@@ -177,26 +178,30 @@ def _continue(
     """Trains from where the run stands to its end."""
     if teacher := distillation.opened(run, settings, parts.train):
         listen(distillation.described(run, teacher, parts.train))
+    chooser = proxy.beside(settings, parts.train)
     best, progress = _callbacks(run, settings, parts, listen, budget)
     watchers: list[keras.callbacks.Callback] = [best, progress]
+    others: dict[str, Resumable] = {"best": best, "progress": progress}
+    if chooser is not None:
+        others["proxy"] = chooser
     if budget is None:
-        checkpoint = Checkpoint(run, {"best": best, "progress": progress})
+        checkpoint = Checkpoint(run, others)
     else:
-        checkpoint = Checkpoint(run, {"best": best, "progress": progress, "budget": budget}, budget.due)
+        checkpoint = Checkpoint(run, {**others, "budget": budget}, budget.due)
         watchers.insert(0, budget)
     first, learnt = 0, None
     if resumed and (not settings.transfers or (run.path / FILE).exists()):
         first = checkpoint.restore(model, settings.last_epoch if budget is None else EPOCHS)
     try:
         with Interruption() as interruption, tracking.followers(run, progress, listen) as followers:
-            others = [*followers, *extra_callbacks, interruption]
+            guests = [*followers, *extra_callbacks, interruption]
             if settings.transfers and not first:
-                fit = functools.partial(_fit, budget=None, teacher=None, first=0)
-                learnt = probe.learn(model, settings, parts, best, progress, fit, others, listen)
+                fit = functools.partial(_fit, budget=None, teacher=None, chooser=None, first=0)
+                learnt = probe.learn(model, settings, parts, best, progress, fit, guests, listen)
                 first = settings.epochs
             if settings.finetunes or not settings.transfers:
-                watchers += [checkpoint, *others]
-                _fit(model, settings, parts, watchers, first, budget, teacher)
+                watchers += [checkpoint, *guests]
+                _fit(model, settings, parts, watchers, first, budget, teacher, chooser)
                 learnt = None
     except (KeyboardInterrupt, SystemExit) as stop:
         code = 143 if isinstance(stop, SystemExit) else 130
@@ -254,10 +259,11 @@ def _fit(
     first: int,
     budget: Budget | None,
     teacher: distillation.Teacher | None,
+    chooser: proxy.Proxy | None,
 ) -> None:
     one_hot = settings.soft_labels
     clock = None if budget is None else lambda: budget.progress
-    batches = Batches(parts.train, settings, one_hot=one_hot, clock=clock, teach=teacher)
+    batches = Batches(parts.train, settings, one_hot=one_hot, clock=clock, teach=teacher, choose=chooser)
     # A training step holds more than a forward pass of as many pictures.
     size = max(settings.batch_size, models.held(model, parts.train.images.shape[1], 500))
     model.fit(

@@ -41,6 +41,7 @@ def settle(settings: Config, reason: str) -> tuple[Config, str]:
         settings = _like(settings, settings.from_run)
     if not settings.transfers:
         return settings, reason
+    settings = dataclasses.replace(settings, candidates=1)
     if settings.finetunes:
         return settings, reason
     if settings.teacher is not None:

@@ -141,6 +141,10 @@ class Config:
     small_pictures: float = 0.0
     """Share of the run, from its start, on pictures of three quarters the side: nearly twice as fast. For
     models that take any size (`fast`), and not under TensorFlow, where one call of `fit` takes one."""
+    candidates: int = 1
+    """Pictures looked at for each one that is learnt: a small network, trained beside, picks the hardest. An
+    epoch looks at all of them that often, and its training accuracy is that of hard ones. Under torch, and
+    for training from nothing."""
     teacher: str | None = None
     """Run whose answers are learned along with the labels (distillation): a folder such as runs/fast."""
     distillation: float = 0.9
@@ -215,6 +219,7 @@ class Config:
             0 <= self.label_smoothing < 1, "label_smoothing", self.label_smoothing, "at least 0, below 1"
         )
         _require(0 <= self.small_pictures <= 1, "small_pictures", self.small_pictures, "0 to 1")
+        _require(self.candidates >= 1, "candidates", self.candidates, "1 or more")
         _require(0 < self.distillation <= 1, "distillation", self.distillation, "above 0, up to 1")
         _require(0 < self.temperature < math.inf, "temperature", self.temperature, "above 0")
         self._check_transfer()
