@@ -143,8 +143,8 @@ class Config:
     models that take any size (`fast`), and not under TensorFlow, where one call of `fit` takes one."""
     candidates: int = 1
     """Pictures looked at for each one that is learnt: a small network, trained beside, picks the hardest. An
-    epoch looks at all of them that often, and its training accuracy is that of hard ones. Under torch, and
-    for training from nothing."""
+    epoch looks at all of them that often, and its training accuracy is that of hard ones. For clean labels
+    (wrong ones are the hardest), under torch, and for training from nothing."""
     teacher: str | None = None
     """Run whose answers are learned along with the labels (distillation): a folder such as runs/fast."""
     distillation: float = 0.9
