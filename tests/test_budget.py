@@ -177,14 +177,11 @@ QUICK = Config(
 
 
 def test_a_run_by_the_clock_learns_and_tells_what_it_did(tmp_path):
+    heard = []
     settings = Config(**{**vars(QUICK), "time": "6s"})
-    taken = []
-    while not taken or (taken[-1] >= 7 and len(taken) < 3):  # a shared machine may stand still for a second
-        heard = []
-        began = time.perf_counter()
-        run = training.train(settings, runs=tmp_path, exist_ok=True, listen=heard.append)
-        taken.append(time.perf_counter() - began)
-    assert min(taken) < 7, taken
+    began = time.perf_counter()
+    run = training.train(settings, runs=tmp_path, listen=heard.append)
+    assert time.perf_counter() - began < 7
     assert run.scores("validation")["accuracy"] > 0.9
     assert run.history[-1]["learning_rate"] == pytest.approx(0, abs=1e-9)
     assert "val_accuracy" in run.history[-1]
