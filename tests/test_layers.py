@@ -130,6 +130,24 @@ def test_whitening_makes_patches_uncorrelated_with_unit_deviation():
     np.testing.assert_allclose(out[..., 12:], -out[..., :12], atol=1e-4)
 
 
+@pytest.mark.parametrize(("size", "alone"), [(2, 12), (3, 36)])
+def test_mirrored_whitening_whitens_pictures_and_mirror_images_and_knows_its_own_mirror_images(size, alone):
+    images = np.random.default_rng(0).normal(0, 1, (400, 12, 12, 3)).astype("float32")
+    images += images[..., :1] + np.roll(images, 1, axis=2)  # correlated
+    kernel = layers.whitening(images, size, epsilon=1e-9, mirrored=True)
+    count = 6 * size**2
+    assert kernel.shape == (size, size, 3, count)
+    assert layers.own_mirror(size, 3) == alone
+    half = (count - alone) // 2
+    mirrored = kernel[:, ::-1]
+    np.testing.assert_allclose(mirrored[..., :alone], kernel[..., :alone], atol=1e-4)
+    np.testing.assert_allclose(mirrored[..., alone : alone + half], kernel[..., alone + half :], atol=1e-4)
+    both = np.concatenate([images, images[:, :, ::-1]])
+    out = keras.ops.convert_to_numpy(keras.ops.conv(both, kernel)).reshape(-1, count)
+    one_of_each = [*range(alone // 2), *range(alone, alone + half)]
+    np.testing.assert_allclose(np.cov(out[:, one_of_each].T), np.eye(count // 2), atol=2e-2)
+
+
 @pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
 def test_pictures_come_in_channels_last_whatever_follows(data_format):
     inputs, x = layers.pictures((6, 4, 3), data_format, scale=1 / 255, offset=0)

@@ -2,13 +2,14 @@
 
 import dataclasses
 import math
+import zipfile
 
 import keras
 import numpy as np
 import pytest
 
 from networks import SMALL
-from tenfold import datasets, engines, exporting, layers, models, recipes, runs, training, zoo
+from tenfold import datasets, engines, exporting, layers, models, optimizers, recipes, runs, training, zoo
 from tenfold.calibration import calibrator
 from tenfold.errors import DataError, UsageError
 from tenfold.explanation import heat_maps
@@ -210,6 +211,37 @@ def test_models_of_any_size_have_weights_that_depend_on_none(name):
         models.build(name, (side, side, 3), 10, options=SMALL.get(name)).count_params() for side in (32, 48)
     )
     assert (small == large) == (name in models.ANY_SIZE)
+
+
+def test_fast_with_mirrored_kernels_starts_and_stays_so_and_saves_a_plain_model(images, tmp_path):
+    model = models.build(
+        "fast", SHAPE, 10, data_format=layers.training_format(), options={"mirror": True, "width": 0.125}
+    )
+    models.prepare(model, images)
+    model.compile(optimizers.ConvMuon(0.05), "mse")
+    kernels = [layer.kernel for layer in model.layers if isinstance(layer, keras.layers.Conv2D)][1:]
+    assert len(kernels) == 6
+    for _ in range(3):
+        for kernel in kernels:
+            value = keras.ops.convert_to_numpy(kernel)
+            mirrored = keras.ops.convert_to_numpy(kernel.constraint(value))
+            np.testing.assert_allclose(mirrored, value, atol=1e-5)
+        model.train_on_batch(images, np.zeros((len(images), 10)))
+    shapes = [tuple(each.shape) for each in model.weights]
+    assert shapes == [
+        tuple(each.shape) for each in models.build("fast", SHAPE, 10, options={"width": 0.125}).weights
+    ]
+    model = models.twin(model, "fast", data_format="channels_last", options={"mirror": True, "width": 0.125})
+    model.save(tmp_path / "model.keras")
+    assert "tenfold" not in zipfile.ZipFile(tmp_path / "model.keras").read("config.json").decode()
+
+
+def test_fast_with_mirrored_kernels_gives_mirrored_maps(images):
+    model = models.build("fast", SHAPE, 10, options={"mirror": True, "width": 0.125, "stem": 16})
+    models.prepare(model, images)
+    maps = keras.Model(model.inputs, next(each.output for each in model.layers if "conv2d" in each.name))
+    plain, turned = (maps.predict(each, verbose=0) for each in (images, images[:, :, ::-1]))
+    np.testing.assert_allclose(np.roll(turned, 8, axis=3)[:, :, ::-1], plain, atol=1e-3 * np.abs(plain).max())
 
 
 def test_the_less_time_the_smaller():

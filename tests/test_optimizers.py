@@ -6,6 +6,7 @@ import pytest
 
 from tenfold import optimizers
 from tenfold.config import Config
+from tenfold.constraints import Mirrored
 
 
 def rates(schedule, steps):
@@ -66,6 +67,19 @@ def test_muon_steps_a_convolution_by_an_orthogonal_matrix():
     left, _, right = np.linalg.svd(gradient.reshape(-1, 16), full_matrices=False)
     similarity = (moved * (left @ right)).sum() / 16
     assert similarity > 0.8  # towards the orthogonal matrix nearest to the gradient
+
+
+def test_muon_steps_mirrored_kernels_by_a_whole_orthogonal_matrix_that_is_mirrored():
+    mirrored = Mirrored()
+    kernel = keras.Variable(np.zeros((3, 3, 8, 16), "float32"))
+    kernel.constraint = mirrored
+    gradient = np.random.default_rng(1).normal(size=(3, 3, 8, 16)).astype("float32")
+    optimizers.ConvMuon(learning_rate=1.0, steps=8).apply([keras.ops.convert_to_tensor(gradient)], [kernel])
+    moved = np.array(kernel)
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(mirrored(moved)), moved, atol=1e-6)
+    values = np.linalg.svd(moved.reshape(-1, 16), compute_uv=False)
+    assert values.min() > 0.6  # the mean of a step and its mirror image would be shorter
+    assert values.max() < 1.3
 
 
 def test_muon_leaves_dense_kernels_and_norms_to_adam():

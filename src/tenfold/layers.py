@@ -161,7 +161,9 @@ class ChannelNormalization(keras.layers.LayerNormalization):
         return normed.permute(0, 3, 1, 2)
 
 
-def whitening(images: np.ndarray, size: int = 2, epsilon: float = 5e-4) -> np.ndarray:
+def whitening(
+    images: np.ndarray, size: int = 2, epsilon: float = 5e-4, *, mirrored: bool = False
+) -> np.ndarray:
     """The kernel of a convolution that decorrelates small patches of the training pictures.
 
     Its filters are the eigenvectors of the patches' covariance over the roots of their eigenvalues, with
@@ -172,13 +174,31 @@ def whitening(images: np.ndarray, size: int = 2, epsilon: float = 5e-4) -> np.nd
         images: (n, height, width, channels), scaled as the convolution sees them; a few hundred suffice.
         size: side of a patch in pixels.
         epsilon: added to the eigenvalues, so that empty directions are not blown up.
+        mirrored: take the covariance of the pictures and their mirror images together. Each eigenvector
+            then equals its mirror image (`own_mirror` filters, which come first) or its negative, so that
+            `constraints.Mirrored(own_mirror(...))` may follow.
 
     Returns:
         float32 (size, size, channels, 2 * size * size * channels).
     """
     windows = np.lib.stride_tricks.sliding_window_view(images, (size, size), axis=(1, 2))
     patches = windows.transpose(0, 1, 2, 4, 5, 3).reshape(-1, size * size * images.shape[-1])  # h, w, channel
-    values, vectors = np.linalg.eigh(np.cov(patches.T))
-    half = vectors / np.sqrt(values + epsilon)  # (patch, filter)
-    filters = np.concatenate([half, -half], axis=1)
-    return filters.reshape(size, size, images.shape[-1], -1).astype(np.float32)
+    count = patches.shape[1]
+    covariance = np.cov(patches.T) + epsilon * np.eye(count)
+    parts = [np.eye(count)]
+    if mirrored:
+        mirror = np.eye(count).reshape(size, size, -1, count)[:, ::-1].reshape(count, count)
+        covariance = (covariance + mirror @ covariance @ mirror) / 2
+        parts = [(np.eye(count) + mirror) / 2, (np.eye(count) - mirror) / 2]
+    found = []
+    for part in parts:  # a projection: what lies outside of it has the eigenvalue 0
+        values, vectors = np.linalg.eigh(part @ covariance @ part)
+        inside = slice(count - round(np.trace(part)), None)
+        half = vectors[:, inside] / np.sqrt(values[inside])  # (patch, filter)
+        found += [half, -half]
+    return np.concatenate(found, axis=1).reshape(size, size, images.shape[-1], -1).astype(np.float32)
+
+
+def own_mirror(size: int, channels: int) -> int:
+    """How many filters of a mirrored `whitening` are their own mirror images."""
+    return 2 * size * channels * ((size + 1) // 2)

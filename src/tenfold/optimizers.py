@@ -6,6 +6,7 @@ from typing import Any
 import keras
 
 from tenfold.config import Config
+from tenfold.constraints import Mirrored
 
 
 def height(done: Any, warmup: float, shape: str, step: float) -> Any:
@@ -54,7 +55,8 @@ class ConvMuon(keras.optimizers.Muon):
     Each kernel is seen as a matrix (filters, height * width * channels): its momentum is replaced by the
     nearest matrix with equal singular values (a few Newton-Schulz steps), and the kernel keeps the norm
     root(filters). Everything that is no convolution kernel goes to AdamW. After Jordan's Muon and airbench
-    (arXiv:2404.00498); the iteration runs in bfloat16 under torch, where it costs little.
+    (arXiv:2404.00498); the iteration runs in bfloat16 under torch, where it costs little. Where a kernel is
+    under the constraint `Mirrored`, its gradient is projected first.
 
     Args:
         learning_rate: of the convolution kernels; their entries move by about this much times
@@ -84,6 +86,15 @@ class ConvMuon(keras.optimizers.Muon):
             adam_lr_ratio=adam_ratio,
             **options,
         )
+
+    def apply(self, grads: Any, trainable_variables: Any = None) -> None:
+        variables = self._trainable_variables if trainable_variables is None else list(trainable_variables)
+        grads = [
+            # Projected only afterwards, a step would be the shorter the less its two mirror images agree.
+            of.constraint(gradient) if isinstance(of.constraint, Mirrored) else gradient
+            for gradient, of in zip(grads, variables, strict=True)
+        ]
+        super().apply(grads, variables)
 
     def _should_use_adamw(self, variable: Any) -> bool:
         return len(variable.shape) != 4

@@ -4,10 +4,12 @@ from typing import Annotated, Any
 
 import keras
 
-from tenfold import layers
+from tenfold import constraints, layers
 from tenfold.config.spaces import Range
 
 SCALE, OFFSET = 1 / 64, -2.0  # pixels to about zero mean and unit deviation
+_PATCH, _COLOURS = 2, 3  # side and channels of what the whitening sees
+_WHITE = 2 * _PATCH**2 * _COLOURS  # its filters
 _TRAINING_FLOPS = 0.68e9 / 32**2  # of a training step at width 1, for one pixel
 
 
@@ -20,6 +22,7 @@ def fast(
     width: Annotated[float, Range(0.5, 1.25)] = 1.0,
     depth: Annotated[int, Range(2, 3)] = 2,
     head_scale: float = 1 / 9,
+    mirror: bool = False,
 ) -> keras.Model:
     """A frozen whitening convolution, three blocks of convolutions, a global max pool, scaled logits.
 
@@ -33,10 +36,12 @@ def fast(
         depth: convolutions of a block, 2 or more; from the third on, each is added to what it was given. A
             run by the clock takes width and depth from `fitting` where its settings name neither.
         head_scale: multiplies the logits, which softens the first steps.
+        mirror: train kernels as mirrored pairs (`constraints.Mirrored`), for pictures that may be mirrored:
+            such a network learns more from each of few pictures. The trained model is one like any other.
     """
     inputs, x = layers.pictures(image_shape, data_format, scale=SCALE, offset=OFFSET)
     x = keras.layers.Conv2D(
-        24, 2, use_bias=False, data_format=data_format, name="whitening", trainable=False
+        _WHITE, _PATCH, use_bias=False, data_format=data_format, name="whitening", trainable=False
     )(x)
     x = keras.layers.Activation("gelu")(x)
     wide = max(8, round(256 * width / 8) * 8)
@@ -45,7 +50,10 @@ def fast(
     x = keras.layers.GlobalMaxPooling2D(data_format=data_format)(x)
     x = keras.layers.Dense(classes, use_bias=False, dtype="float32")(x)
     outputs = keras.layers.Rescaling(head_scale, dtype="float32", name="logits")(x)
-    return keras.Model(inputs, outputs, name="fast")
+    model = keras.Model(inputs, outputs, name="fast")
+    if mirror:
+        _mirror(model)
+    return model
 
 
 def fitting(flops: float, pixels: int) -> dict[str, float | int]:
@@ -74,7 +82,22 @@ def _block(x: Any, filters: int, depth: int, data_format: layers.DataFormat) -> 
     return x
 
 
+def _mirror(model: keras.Model) -> None:
+    """Has the kernels behind the whitening start, and stay, mirrored.
+
+    The constraint is laid on the variables alone: a layer would save it, and such a file asks for Tenfold.
+    """
+    alone = layers.own_mirror(_PATCH, _COLOURS)
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.Conv2D) and layer.trainable:
+            layer.kernel.constraint = constraints.Mirrored(alone)
+            # The mean of two draws has less spread than each.
+            layer.kernel.assign(2**0.5 * layer.kernel.constraint(layer.kernel))
+            alone = 0
+
+
 def whiten(model: keras.Model, images: Any) -> None:
     """Sets the whitening layer from training pictures, uint8 (n, height, width, 3); 500 suffice."""
-    kernel = layers.whitening(images.astype("float32") * SCALE + OFFSET)
+    mirrored = any(getattr(weight, "constraint", None) for weight in model.trainable_weights)
+    kernel = layers.whitening(images.astype("float32") * SCALE + OFFSET, _PATCH, mirrored=mirrored)
     model.get_layer("whitening").set_weights([kernel])
