@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tenfold import layers, machine, preparation
-from tenfold.config import Config
+from tenfold.config import Augmentation, Config
 from tenfold.datasets import Dataset
 from tenfold.errors import UsageError
 
@@ -86,6 +86,8 @@ def test_only_the_clock_decides_the_size_and_only_where_nobody_did(dataset, monk
     monkeypatch.setattr(machine, "convolution_speed", lambda kind: 1e9)
     timed = Config(time=60, model="fast", precision="float32")
     assert 0 < preparation.fit_model(timed, dataset).model_options["width"] <= 1
+    deep = dataclasses.replace(timed, model_options={"head_scale": 0.5})
+    assert preparation.fit_model(deep, dataset).model_options["head_scale"] == 0.5
     for settings in (
         dataclasses.replace(timed, model_options={"width": 0.125}),
         dataclasses.replace(timed, model_options={"depth": 4}),
@@ -93,3 +95,23 @@ def test_only_the_clock_decides_the_size_and_only_where_nobody_did(dataset, monk
         dataclasses.replace(timed, time=None),
     ):
         assert preparation.fit_model(settings, dataset) == settings
+
+
+def test_kernels_are_mirrored_in_little_time_where_pictures_may_be(dataset, monkeypatch):
+    monkeypatch.setattr(machine, "accelerator", lambda: None)
+
+    def mirrors(speed, flip, **options):
+        monkeypatch.setattr(machine, "convolution_speed", lambda kind: speed)
+        change = Augmentation(flip=flip)
+        settings = Config(
+            time=60, model="fast", precision="float32", augmentation=change, model_options=options
+        )
+        return preparation.fit_model(settings, dataset).model_options["mirror"]
+
+    slow, quick = 1.0, 1e15  # operations a second: less than an epoch, and many of them
+    assert mirrors(slow, "alternate")
+    assert mirrors(slow, "both")
+    assert not mirrors(slow, "none")
+    assert not mirrors(slow, "vertical")
+    assert not mirrors(quick, "alternate")
+    assert mirrors(quick, "none", mirror=True)  # as asked for

@@ -53,9 +53,9 @@ def _precision(running: str) -> tuple[Literal["float32", "mixed_bfloat16"], str]
 
 
 def fit_model(settings: Config, dataset: Dataset) -> Config:
-    """Settings of a run by the clock with the size of the model `fast` decided, where nobody chose one.
+    """Settings of a run by the clock with the form of the model `fast` decided, where nobody chose its size.
 
-    The rule was measured on processors; on an accelerator the model keeps its own size.
+    The rule was measured on processors; on an accelerator the model keeps its own form.
     """
     if settings.time is None or settings.model != "fast" or {"width", "depth"} & set(settings.model_options):
         return settings
@@ -64,8 +64,10 @@ def fit_model(settings: Config, dataset: Dataset) -> Config:
     kind = "bfloat16" if settings.precision == "mixed_bfloat16" else "float32"
     # A training step gets about two thirds of what convolutions alone would do out of a processor.
     affordable = 2 / 3 * machine.convolution_speed(kind) * float(settings.time)
-    size = models.fast.fitting(affordable, math.prod(dataset.images.shape[:3]))
-    return dataclasses.replace(settings, model_options={**settings.model_options, **size})
+    form = models.fast.fitting(affordable, math.prod(dataset.images.shape[:3]))
+    if not settings.augmentation.mirrors:
+        form["mirror"] = False
+    return dataclasses.replace(settings, model_options={**form, **settings.model_options})
 
 
 def set_up(settings: Config) -> None:

@@ -59,6 +59,11 @@ class Augmentation:
         """Whether a picture may get a share of another one, and of its label."""
         return self.mixup > 0 or self.cutmix > 0
 
+    @property
+    def mirrors(self) -> bool:
+        """Whether left and right of a picture may be exchanged."""
+        return self.flip not in ("none", "vertical")
+
     def __post_init__(self) -> None:
         below = {"shift": 1, "zoom": 1, "brightness": 1, "contrast": 1, "saturation": 1, "shear": 60}
         most = {"magnitude": 30, "augmix": 10, "erasing": 1}

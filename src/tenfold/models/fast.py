@@ -36,8 +36,9 @@ def fast(
         depth: convolutions of a block, 2 or more; from the third on, each is added to what it was given. A
             run by the clock takes width and depth from `fitting` where its settings name neither.
         head_scale: multiplies the logits, which softens the first steps.
-        mirror: train kernels as mirrored pairs (`constraints.Mirrored`), for pictures that may be mirrored:
-            such a network learns more from each of few pictures. The trained model is one like any other.
+        mirror: train kernels as mirrored pairs (`constraints.Mirrored`), and take overlapping pools where
+            others would leave out a last column. What comes of it is a model like any other. A run by the
+            clock whose pictures may be mirrored takes this, too, from `fitting`.
     """
     inputs, x = layers.pictures(image_shape, data_format, scale=SCALE, offset=OFFSET)
     x = keras.layers.Conv2D(
@@ -46,7 +47,7 @@ def fast(
     x = keras.layers.Activation("gelu")(x)
     wide = max(8, round(256 * width / 8) * 8)
     for filters in (stem, wide, wide):
-        x = _block(x, filters, depth, data_format)
+        x = _block(x, filters, depth, data_format, mirror)
     x = keras.layers.GlobalMaxPooling2D(data_format=data_format)(x)
     x = keras.layers.Dense(classes, use_bias=False, dtype="float32")(x)
     outputs = keras.layers.Rescaling(head_scale, dtype="float32", name="logits")(x)
@@ -56,25 +57,31 @@ def fast(
     return model
 
 
-def fitting(flops: float, pixels: int) -> dict[str, float | int]:
-    """The `width` and `depth` that learn most in a given time: small sees more pictures, large more in each.
+def fitting(flops: float, pixels: int) -> dict[str, float | int | bool]:
+    """The `width`, `depth` and `mirror` that learn most in a given time.
+
+    A small network sees more pictures, a large one more in each. Mirrored kernels learn sooner what they
+    can, and can less; a network that sees its pictures ten times is better off without.
 
     Args:
         flops: floating-point operations that fit into the time.
         pixels: of all training pictures together.
     """
     passes = flops / (pixels * _TRAINING_FLOPS)  # epochs that a network of width 1 would get
-    if passes >= 9:  # measured on CIFAR-10, as the rest: docs/log.md
-        return {"width": 0.75, "depth": 3}
-    return {"width": 0.5 if passes < 2.5 else 0.75, "depth": 2}
+    if passes < 2.5:  # measured on CIFAR-10, as the rest: docs/log.md
+        return {"width": 0.5, "depth": 2, "mirror": True}
+    return {"width": 0.75, "depth": 2 if passes < 9 else 3, "mirror": False}
 
 
-def _block(x: Any, filters: int, depth: int, data_format: layers.DataFormat) -> Any:
+def _block(x: Any, filters: int, depth: int, data_format: layers.DataFormat, mirror: bool) -> Any:
     for convolution in range(depth):
         before = x
         x = layers.convolution(filters, 3, data_format, padding="same", use_bias=False)(x)
         if convolution == 0:
-            x = keras.layers.MaxPooling2D(2, data_format=data_format)(x)
+            sides = x.shape[2:] if data_format == "channels_first" else x.shape[1:3]
+            # Pools of two by two would leave out a last column, which in the mirror is the first.
+            pool = tuple(2 + side % 2 for side in sides) if mirror else 2
+            x = keras.layers.MaxPooling2D(pool, 2, data_format=data_format)(x)
         x = layers.batch_normalization(data_format, scale=False, momentum=0.6, epsilon=1e-5)(x)
         if convolution >= 2:
             x = keras.layers.Add()([x, before])
