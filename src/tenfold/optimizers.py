@@ -89,12 +89,14 @@ class ConvMuon(keras.optimizers.Muon):
 
     def apply(self, grads: Any, trainable_variables: Any = None) -> None:
         variables = self._trainable_variables if trainable_variables is None else list(trainable_variables)
-        grads = [
-            # Projected only afterwards, a step would be the shorter the less its two mirror images agree.
-            of.constraint(gradient) if isinstance(of.constraint, Mirrored) else gradient
-            for gradient, of in zip(grads, variables, strict=True)
+        # Projected only afterwards, a step would be the shorter the less its two mirror images agree.
+        projected = [
+            kernel.constraint(gradient)
+            if gradient is not None and isinstance(kernel.constraint, Mirrored)
+            else gradient
+            for gradient, kernel in zip(grads, variables, strict=True)
         ]
-        super().apply(grads, variables)
+        super().apply(projected, variables)
 
     def _should_use_adamw(self, variable: Any) -> bool:
         return len(variable.shape) != 4
