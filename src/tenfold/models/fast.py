@@ -60,8 +60,8 @@ def fast(
 def fitting(flops: float, pixels: int) -> dict[str, float | int | bool]:
     """The `width`, `depth` and `mirror` that learn most in a given time.
 
-    A small network sees more pictures, a large one more in each. Mirrored kernels learn sooner what they
-    can, and can less; a network that sees its pictures ten times is better off without.
+    A small network sees more pictures, a large one more in each. Mirrored kernels gain where every picture is
+    seen a few times; after ten they gain on the plain view what they lose in the mean of several.
 
     Args:
         flops: floating-point operations that fit into the time.
