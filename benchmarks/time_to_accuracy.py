@@ -142,17 +142,8 @@ def train(folder: Path, data: str, recipe: str, budget: str, seed: int, name: st
     """One timed run. Its wall time is kept beside the run folder, and stands for a run that has finished."""
     clock = _clock(folder / name)
     if not clock.exists():
-        command = [
-            "train",
-            "--recipe",
-            *recipe.split(),
-            "--data",
-            data,
-            "--time",
-            budget,
-            "--seed",
-            str(seed),
-        ]
+        command = ["train", "--recipe", *recipe.split(), "--data", data]
+        command += ["--time", budget, "--seed", str(seed)]
         command += ["--name", name, "--runs", str(folder), "--exist-ok", "--quiet", *words]
         start = time.perf_counter()
         subprocess.run([sys.executable, "-m", "tenfold", *command], stdout=subprocess.DEVNULL, check=True)
