@@ -36,6 +36,46 @@ def test_fused_batch_norm_is_still_when_frozen():
     assert all((a == b).all() for a, b in zip(before, layer.get_weights(), strict=True))
 
 
+def pooled(data_format, pool, summed):
+    """A model of `norm_gelu` alone: maps of 9 x 8 and, where summed, what is added to them when pooled."""
+    shape = (5, 9, 8) if data_format == "channels_first" else (9, 8, 5)
+    x = keras.Input(shape)
+    given = [x]
+    if summed:
+        sides = (
+            [(side - window) // 2 + 1 for side, window in zip((9, 8), pool, strict=True)] if pool else (9, 8)
+        )
+        given.append(keras.Input((5, *sides) if data_format == "channels_first" else (*sides, 5)))
+    before = given[1] if summed else None
+    options = {"pool": pool, "before": before, "momentum": 0.6, "epsilon": 1e-5}
+    return keras.Model(given if summed else x, layers.norm_gelu(x, data_format, **options))
+
+
+@torch_only
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize(("pool", "summed"), [((2, 2), False), ((3, 2), False), (None, True), ((2, 2), True)])
+def test_norm_gelu_does_what_four_layers_of_keras_do(pool, summed, training):
+    random = np.random.default_rng(0)
+    ours, theirs = (pooled(form, pool, summed) for form in ("channels_first", "channels_last"))
+    assert len(ours.layers) == len(ours.inputs) + 1
+    assert ours.output_shape[2:] == theirs.output_shape[1:-1]
+    weights = [random.uniform(0.5, 2, each.shape) for each in theirs.get_weights()]
+    found = []
+    for model in (ours, theirs):
+        model.set_weights(weights)
+        random = np.random.default_rng(1)
+        given = [random.normal(1, 2, (16, *each.shape[1:])).astype("float32") for each in theirs.inputs]
+        if model is ours:
+            given = [each.transpose(0, 3, 1, 2) for each in given]
+        answer = keras.ops.convert_to_numpy(model(given if summed else given[0], training=training))
+        found.append(answer.transpose(0, 2, 3, 1) if model is ours else answer)
+    np.testing.assert_allclose(*found, atol=2e-5)
+    for mine, other in zip(ours.get_weights(), theirs.get_weights(), strict=True):
+        np.testing.assert_allclose(mine, other, rtol=5e-3)  # torch's variance is the unbiased one
+    again = ours.layers[-1].from_config(ours.layers[-1].get_config())
+    assert again.pool == pool
+
+
 @pytest.fixture
 def seen(monkeypatch):
     """A processor with tiles; gives the shapes that convolutions are computed in."""

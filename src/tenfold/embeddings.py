@@ -10,7 +10,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from tenfold.datasets import cache
+from tenfold import cache
 
 MOST = 4 * 2**30
 """Bytes of features that are kept, of all data and networks; those unused for longest go first."""

@@ -14,6 +14,8 @@ from typing import Any, Literal
 import keras
 import numpy as np
 
+from tenfold import cache
+
 DataFormat = Literal["channels_last", "channels_first"]
 
 _TILE = 32  # pixels of a tile's row
@@ -132,6 +134,77 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
             momentum=1 - self.momentum,
             eps=self.epsilon,
         )
+
+
+def norm_gelu(
+    x: Any,
+    data_format: DataFormat,
+    *,
+    pool: tuple[int, int] | None = None,
+    before: Any = None,
+    **options: Any,
+) -> Any:
+    """A max pool, batch norm without gamma, a sum and GELU: four layers, or one in torch's training layout.
+
+    Args:
+        x: maps in `data_format`.
+        pool: height and width of the windows, 2 or 3 each, strides of 2; None pools nothing.
+        before: added before the GELU.
+        options: of `keras.layers.BatchNormalization`.
+    """
+    if data_format == "channels_first":
+        return NormGelu(pool=pool, axis=1, scale=False, **options)(x, before)
+    if pool:
+        x = keras.layers.MaxPooling2D(pool, 2)(x)
+    x = keras.layers.BatchNormalization(scale=False, **options)(x)
+    if before is not None:
+        x = keras.layers.Add()([x, before])
+    return keras.layers.Activation("gelu")(x)
+
+
+@keras.saving.register_keras_serializable("tenfold")
+class NormGelu(keras.layers.BatchNormalization):
+    """What `norm_gelu` names, in as few passes over memory as `kernels.norm_gelu` takes.
+
+    Same weights as the batch norm, same output as the four layers within rounding; torch backend, axis 1. The
+    moving variance is the unbiased estimate, as `FusedBatchNormalization`'s.
+    """
+
+    def __init__(self, *, pool: tuple[int, int] | None = None, **options: Any):
+        super().__init__(**options)
+        self.pool = pool and (pool[0], pool[1])
+
+    def build(self, x_shape: tuple[int | None, ...], before_shape: Any = None) -> None:
+        super().build(x_shape)
+
+    def compute_output_shape(
+        self, x_shape: tuple[int | None, ...], before_shape: Any = None
+    ) -> tuple[int | None, ...]:
+        if self.pool is None:
+            return x_shape
+        sides = zip(x_shape[2:], self.pool, strict=True)
+        return *x_shape[:2], *[side and (side - window) // 2 + 1 for side, window in sides]
+
+    def call(self, x: Any, before: Any = None, training: bool | None = None) -> Any:
+        if x.device.type == "meta":  # Keras only asks for the shape
+            return x.new_empty(self.compute_output_shape(tuple(x.shape)))
+        from tenfold import kernels
+
+        return kernels.norm_gelu(
+            x,
+            self.beta.value,
+            before,
+            self.moving_mean.value,
+            self.moving_variance.value,
+            pool=self.pool,
+            training=bool(training) and self.trainable,
+            momentum=1 - self.momentum,
+            epsilon=self.epsilon,
+            folder=cache.home() / "kernels",
+        )
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "pool": self.pool}
 
 
 def layer_normalization(data_format: DataFormat, **options: Any) -> keras.layers.LayerNormalization:

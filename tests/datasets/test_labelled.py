@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from tenfold.datasets import cache, store
+from tenfold import cache
+from tenfold.datasets import store
 from tenfold.datasets.labelled import Files, source
 
 

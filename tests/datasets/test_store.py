@@ -8,8 +8,8 @@ import sys
 import numpy as np
 import pytest
 
-from tenfold import machine
-from tenfold.datasets import cache, store
+from tenfold import cache, machine
+from tenfold.datasets import store
 from tenfold.datasets.rows import Rows
 from tenfold.datasets.store import Origin, Piece, collect, piece_size
 from tenfold.errors import ResourceError

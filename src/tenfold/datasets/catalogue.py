@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from tenfold.datasets import cache, cifar, digits, idx, npz, parquet
+from tenfold import cache
+from tenfold.datasets import cifar, digits, idx, npz, parquet
 from tenfold.datasets.dataset import Reading, Source
 from tenfold.datasets.download import Progress, fetch
 from tenfold.datasets.labels import numbered

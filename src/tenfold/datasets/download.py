@@ -10,7 +10,7 @@ import urllib.request
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from tenfold.datasets.cache import alone
+from tenfold.cache import alone
 from tenfold.errors import DataError, ResourceError
 
 Progress = Callable[[int, int], None]

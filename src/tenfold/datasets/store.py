@@ -19,8 +19,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from tenfold import machine
-from tenfold.datasets import cache
+from tenfold import cache, machine
 from tenfold.datasets.rows import Rows, as_images
 from tenfold.errors import ResourceError
 

@@ -56,9 +56,9 @@ def _norms(model: keras.Model) -> dict[int, keras.layers.BatchNormalization]:
     found = {}
     for operation, _, given in walked:
         after = [taker for mark in given for taker in takers[id(mark)]]
-        alone = len(after) == 1 and calls[id(operation)] == 1
-        if alone and isinstance(after[0], keras.layers.BatchNormalization):
-            found[id(operation)] = after[0]
+        if len(after) == 1 == calls[id(operation)] and isinstance(after[0], keras.layers.BatchNormalization):
+            pool = getattr(after[0], "pool", None)  # of `layers.NormGelu`: it comes between
+            found.update({} if pool else {id(operation): after[0]})
     return found
 
 

@@ -1,4 +1,4 @@
-"""Where Tenfold keeps what belongs to no run: downloads, and decoded pictures."""
+"""Where Tenfold keeps what belongs to no run: downloads, decoded pictures, features, compiled kernels."""
 
 import contextlib
 import os

@@ -3,7 +3,7 @@
 import threading
 from pathlib import Path
 
-from tenfold.datasets import cache
+from tenfold import cache
 
 
 def test_the_place_is_the_one_that_the_user_names(monkeypatch, tmp_path):
