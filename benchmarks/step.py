@@ -37,7 +37,6 @@ CONTESTANTS = ("step", "bfloat16", "float32")
 # Kernels by the group they belong to: by parts of torch's names, the first that fits, or by a label around.
 UNDER = {"optimizer": "optimizer", "batches": "augmentation and batches (host)"}
 KERNELS = {
-    "pooling, batch norm and activation, compiled": ("NormGelu",),
     "convolution, backward (input and kernel)": ("convolution_backward", "ConvolutionBackward"),
     "convolution, forward": ("convolution", "aten::conv2d"),
     "pooling": ("pool2d", "MaxPool", "aten::amax", "aten::max", "AmaxBackward", "MaxBackward"),

@@ -12,7 +12,7 @@ from tenfold import engines, models, training
 from tenfold.calibration import PLAIN
 from tenfold.config import Config
 from tenfold.exporting.graph import onnx
-from tenfold.layers import training_format
+from tenfold.layers import norm_gelu, training_format
 from tenfold.models import grid
 
 
@@ -110,6 +110,16 @@ def test_a_channel_that_the_norm_switches_off_stays_finite():
     norm.set_weights([gamma, *others])
     grid.settle(model)
     assert all(np.isfinite(weight).all() for weight in model.get_weights())
+
+
+@pytest.mark.skipif(keras.backend.backend() != "torch", reason="a layer for the torch backend")
+@pytest.mark.parametrize("pool", [None, (2, 2)])
+def test_a_pool_inside_the_norm_comes_between(pool):
+    inputs = keras.Input((3, 8, 8))
+    convolution = k.Conv2D(5, 3, use_bias=False, data_format="channels_first")
+    model = networks.shaken(keras.Model(inputs, norm_gelu(convolution(inputs), "channels_first", pool=pool)))
+    grid.settle(model)
+    assert lies_on_grid(np.asarray(convolution.kernel.value.detach())) == bool(pool)
 
 
 @pytest.mark.parametrize("name", ["fast", "resnet20"])

@@ -42,9 +42,7 @@ def pooled(data_format, pool, summed):
     x = keras.Input(shape)
     given = [x]
     if summed:
-        sides = (
-            [(side - window) // 2 + 1 for side, window in zip((9, 8), pool, strict=True)] if pool else (9, 8)
-        )
+        sides = (4, 4) if pool else (9, 8)
         given.append(keras.Input((5, *sides) if data_format == "channels_first" else (*sides, 5)))
     before = given[1] if summed else None
     options = {"pool": pool, "before": before, "momentum": 0.6, "epsilon": 1e-5}

@@ -103,7 +103,8 @@ def norm_gelu(
         given = maps, beta.float(), before
         if training:
             return _NormGelu.apply(*given, mean, variance, pool, momentum, epsilon, kernels)
-        return _activated(kernels, *given, mean, variance, pool, epsilon)
+        pooled = _summed(kernels, maps, pool)[0] if pool else maps
+        return _normed(kernels, pooled, *given[1:], mean, variance, epsilon)[0]
     if pool:
         maps = torch.nn.functional.max_pool2d(maps, pool, 2)
     normed = torch.nn.functional.batch_norm(
@@ -146,23 +147,6 @@ class _NormGelu(torch.autograd.Function):
             given = maps, gradient, places, out, scale, centre, means
             _call(ctx.kernels, "unpool", *given, n, channels, *ctx.shape)
         return out, total[0].float(), None if before is None else gradient, *[None] * 6
-
-
-def _activated(
-    kernels: ctypes.CDLL,
-    maps: torch.Tensor,
-    beta: torch.Tensor,
-    before: torch.Tensor | None,
-    mean: torch.Tensor,
-    variance: torch.Tensor,
-    pool: tuple[int, int] | None,
-    epsilon: float,
-) -> torch.Tensor:
-    """`norm_gelu` by given statistics."""
-    if pool:
-        maps, _, _ = _summed(kernels, maps, pool)
-    activated, _, _ = _normed(kernels, maps, beta, before, mean, variance, epsilon)
-    return activated
 
 
 def _summed(

@@ -56,9 +56,10 @@ def _norms(model: keras.Model) -> dict[int, keras.layers.BatchNormalization]:
     found = {}
     for operation, _, given in walked:
         after = [taker for mark in given for taker in takers[id(mark)]]
-        if len(after) == 1 == calls[id(operation)] and isinstance(after[0], keras.layers.BatchNormalization):
-            pool = getattr(after[0], "pool", None)  # of `layers.NormGelu`: it comes between
-            found.update({} if pool else {id(operation): after[0]})
+        norm = after[0] if len(after) == 1 == calls[id(operation)] else None
+        # The pool inside a `layers.NormGelu` comes between.
+        if isinstance(norm, keras.layers.BatchNormalization) and not getattr(norm, "pool", None):
+            found[id(operation)] = norm
     return found
 
 
