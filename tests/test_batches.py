@@ -101,6 +101,35 @@ def test_one_of_so_many_candidates_is_learnt_and_each_picture_looked_at_as_often
     assert sorted(np.concatenate([images[:, 0, 0, 0] for images, _ in epoch(alone, 1)])) == [*range(50)]
 
 
+def test_pictures_are_mild_and_none_is_picked_for_the_last_share_of_the_run(dataset):
+    change = Augmentation(flip="alternate", crop=1, brightness=0.5, cutout=8)
+    settings = Config(batch_size=10, epochs=4, candidates=2, mild_pictures=0.5, augmentation=change)
+    chosen = []
+
+    def last(images, targets, progress):
+        chosen.append(progress)
+        return np.arange(len(images) // 2, len(images))
+
+    batches = Batches(dataset, settings, one_hot=False, choose=last)
+    for number in range(4):
+        found = epoch(batches, number)
+        assert [len(images) for images, _ in found] == [10] * 5
+        if number >= 2:  # each picture once, in its own grey
+            assert sorted(images[0, 0, 0] for part, _ in found for images in part) == [*range(50)]
+    assert chosen == [step / 20 for step in range(10)]
+
+
+def test_mild_pictures_are_still_mirrored_every_other_time():
+    images = np.zeros((8, 8, 8, 3), np.uint8)
+    images[:, :, :4] = 200
+    data = Dataset(images, np.arange(8) % 2, ("a", "b"), tuple(map(str, range(8))))
+    change = Augmentation(flip="alternate", cutout=4)
+    settings = Config(batch_size=8, epochs=4, candidates=2, mild_pictures=1.0, augmentation=change)
+    batches = Batches(data, settings, one_hot=False, choose=lambda *given: np.arange(8))
+    sides = [int((epoch(batches, number)[0][0][:, 0, 0, 0] == 200).sum()) for number in range(4)]
+    assert sides[0] + sides[1] == sides[1] + sides[2] == sides[2] + sides[3] == 8
+
+
 @pytest.mark.parametrize(("side", "small"), [(8, 8), (16, 16), (20, 16), (32, 24), (64, 48)])
 def test_small_pictures_keep_sixteen_pixels(side, small):
     assert small_side(side) == small

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from tenfold import augmentation, balance, machine
-from tenfold.config import Config
+from tenfold.config import Augmentation, Config
 from tenfold.datasets import Dataset
 from tenfold.datasets.rows import Rows
 from tenfold.device import Pictures
@@ -29,8 +29,8 @@ class Batches(keras.utils.PyDataset):
         teach: gives the targets of a batch from its pictures, changed but not yet small, and the targets of
             their labels; with `one_hot`, and not with `resident`.
         choose: gives the places of the pictures to learn among `settings.candidates` batches of them, from
-            the pictures as they would be learnt, their targets and `progress`. Without it there is but one
-            batch, all of which is learnt.
+            the pictures as they would be learnt, their targets and `progress`. Without it, and once
+            pictures are mild, there is but one batch, all of which is learnt.
     """
 
     def __init__(
@@ -75,7 +75,12 @@ class Batches(keras.utils.PyDataset):
         side = None
         if progress < self.settings.small_pictures:
             side = small_side(self.dataset.images.shape[1])
-        looks = [self._look(self.epoch * self._looks + look, step) for look in range(self._looks)]
+        share = self.settings.mild_pictures
+        mild = share > 0 and progress >= 1 - share
+        # A picture's side alternates with the number of the pass, which one pass an epoch must do, too.
+        passes = [self.epoch % self._looks] if mild else range(self._looks)
+        change = self.settings.augmentation.mild if mild else self.settings.augmentation
+        looks = [self._look(self.epoch * self._looks + each, step, change) for each in passes]
         if self._pictures is not None:
             made = [self._pictures.batch(index, side, **vars(drawn)) for index, drawn in looks]
             images, targets = (_joined(parts) for parts in zip(*made, strict=True))
@@ -86,7 +91,7 @@ class Batches(keras.utils.PyDataset):
             )
             targets = _joined([augmentation.mix(self.targets[index], drawn) for index, drawn in looks])
             learnt = images if side is None else augmentation.shrink(images, side)
-        if self.choose is not None:
+        if self.choose is not None and not mild:
             kept = self.choose(learnt, targets, progress)
             images, targets, learnt = images[kept], targets[kept], learnt[kept]
         weights = self._weigh(targets)
@@ -94,7 +99,9 @@ class Batches(keras.utils.PyDataset):
             targets = self.teach(images, targets)
         return learnt, targets, *weights
 
-    def _look(self, number: int, step: int) -> tuple[np.ndarray, augmentation.Changes]:
+    def _look(
+        self, number: int, step: int, change: Augmentation
+    ) -> tuple[np.ndarray, augmentation.Changes]:
         """Which pictures the step sees in a pass over all of them, and how they are changed."""
         seed, size = self.settings.seed, self.settings.batch_size
         if number not in self._orders:
@@ -102,7 +109,6 @@ class Batches(keras.utils.PyDataset):
                 self._orders.clear()
             self._orders[number] = np.random.default_rng([seed, number]).permutation(len(self.dataset))
         index = self._orders[number][step * size : (step + 1) * size]
-        change = self.settings.augmentation
         mirrored = None
         if change.flip == "alternate":
             mirrored = augmentation.alternating(index, number, seed, len(self.dataset))

@@ -175,7 +175,7 @@ def _ready(model: keras.Model, settings: Config, dataset: Dataset) -> keras.Mode
 
     Batch norm below the head keeps the statistics it came with: those of a few new pictures would spoil them.
     """
-    counted = _counted(model)
+    counted = _counted(model, settings)
     frozen = len(counted) if settings.freeze is None else settings.freeze
     if settings.finetunes and frozen >= len(counted):
         raise UsageError(
@@ -192,15 +192,31 @@ def _ready(model: keras.Model, settings: Config, dataset: Dataset) -> keras.Mode
     return preparation.compiled(model, tuned, len(dataset))
 
 
-def _counted(model: keras.Model) -> list[keras.Layer]:
-    """The layers that `freeze` counts: those below the head, the input first, as the network was written."""
-    written = layout.original(model) or model
-    return [layer for layer in heads.body(written).layers if not layer.name.startswith(_UNCOUNTED)]
+def _counted(model: keras.Model, settings: Config) -> list[keras.Layer]:
+    """The layers that `freeze` counts: those below the head, the input first, as the network was written.
+
+    A network that trains in a form of its own may have one layer for several of them; of these, those that
+    hold weights are given as that one.
+    """
+    written = layout.original(model)
+    if written is not None or layers.training_format() == "channels_last":
+        return _below(written or model)
+    shape, classes = model.input_shape[1:], model.output_shape[-1]
+    written = models.build(settings.model, shape, classes, options=settings.model_options)
+    holders = {id(weight): layer for layer in model.layers for weight in layer.weights}
+    twins = {id(weight): twin for weight, twin in zip(written.weights, model.weights, strict=True)}
+    return [
+        holders[id(twins[id(layer.weights[0])])] if layer.weights else layer for layer in _below(written)
+    ]
+
+
+def _below(model: keras.Model) -> list[keras.Layer]:
+    return [layer for layer in heads.body(model).layers if not layer.name.startswith(_UNCOUNTED)]
 
 
 def _told(settings: Config, model: keras.Model, path: Path) -> str:
     """What is taken over and what learns, in words."""
-    count = len(_counted(model))
+    count = len(_counted(model, settings))
     begun = f"Starts from {path}: {count} layers, {heads.features(model).shape[-1]:,} features, a new head."
     inside = None
     if settings.backbone is not None:

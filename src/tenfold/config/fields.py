@@ -64,6 +64,11 @@ class Augmentation:
         """Whether left and right of a picture may be exchanged."""
         return self.flip not in ("none", "vertical")
 
+    @property
+    def mild(self) -> "Augmentation":
+        """What is left for `mild_pictures`: mirroring, and crops that move a picture by 2 pixels at most."""
+        return Augmentation(flip=self.flip, crop=min(self.crop, 2))
+
     def __post_init__(self) -> None:
         below = {"shift": 1, "zoom": 1, "brightness": 1, "contrast": 1, "saturation": 1, "shear": 60}
         most = {"magnitude": 30, "augmix": 10, "erasing": 1}
@@ -146,6 +151,9 @@ class Config:
     small_pictures: float = 0.0
     """Share of the run, from its start, on pictures of three quarters the side: nearly twice as fast. For
     models that take any size (`fast`), and not under TensorFlow, where one call of `fit` takes one."""
+    mild_pictures: float = 0.0
+    """Share of the run, at its end, on pictures that are no more than mirrored and moved by up to 2 pixels, and
+    that nothing picks: what hard ones have taught comes to fit ordinary ones."""
     candidates: int = 1
     """Pictures looked at for each one that is learnt: a small network, trained beside, picks the hardest. An
     epoch looks at all of them that often, and its training accuracy is that of hard ones. For clean labels
@@ -224,6 +232,7 @@ class Config:
             0 <= self.label_smoothing < 1, "label_smoothing", self.label_smoothing, "at least 0, below 1"
         )
         _require(0 <= self.small_pictures <= 1, "small_pictures", self.small_pictures, "0 to 1")
+        _require(0 <= self.mild_pictures <= 1, "mild_pictures", self.mild_pictures, "0 to 1")
         _require(self.candidates >= 1, "candidates", self.candidates, "1 or more")
         _require(0 < self.distillation <= 1, "distillation", self.distillation, "above 0, up to 1")
         _require(0 < self.temperature < math.inf, "temperature", self.temperature, "above 0")

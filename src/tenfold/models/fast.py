@@ -77,15 +77,14 @@ def _block(x: Any, filters: int, depth: int, data_format: layers.DataFormat, mir
     for convolution in range(depth):
         before = x
         x = layers.convolution(filters, 3, data_format, padding="same", use_bias=False)(x)
+        pool = None
         if convolution == 0:
             sides = x.shape[2:] if data_format == "channels_first" else x.shape[1:3]
             # Pools of two by two would leave out a last column, which in the mirror is the first.
-            pool = tuple(2 + side % 2 for side in sides) if mirror else 2
-            x = keras.layers.MaxPooling2D(pool, 2, data_format=data_format)(x)
-        x = layers.batch_normalization(data_format, scale=False, momentum=0.6, epsilon=1e-5)(x)
-        if convolution >= 2:
-            x = keras.layers.Add()([x, before])
-        x = keras.layers.Activation("gelu")(x)
+            high, wide = (2 + side % 2 if mirror else 2 for side in sides)
+            pool = high, wide
+        added = before if convolution >= 2 else None
+        x = layers.norm_gelu(x, data_format, pool=pool, before=added, momentum=0.6, epsilon=1e-5)
     return x
 
 
