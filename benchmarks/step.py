@@ -39,6 +39,7 @@ UNDER = {"optimizer": "optimizer", "batches": "augmentation and batches (host)"}
 KERNELS = {
     "convolution, backward (input and kernel)": ("convolution_backward", "ConvolutionBackward"),
     "convolution, forward": ("convolution", "aten::conv2d"),
+    "pooling, batch norm and activation, compiled": ("NormGelu",),
     "pooling": ("pool2d", "MaxPool", "aten::amax", "aten::max", "AmaxBackward", "MaxBackward"),
     "batch norm": ("batch_norm", "BatchNorm"),
     "activation": ("gelu", "Gelu", "relu", "Relu", "silu", "Silu"),

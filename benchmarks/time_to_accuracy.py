@@ -40,12 +40,12 @@ from tenfold.errors import UsageError
 from tenfold.runs import Run
 
 # What follows `--recipe`, and the number of seeds, for each budget; others given to --only: `fast`, one seed.
-# That a small network's choice and stronger augmentation pay from a quarter of an hour on: docs/log.md.
+# That harder pictures with a mild end pay from five minutes on: docs/log.md.
 BUDGETS = {
     "1m": ("fast", 5),
-    "5m": ("fast", 5),
-    "15m": ("fast --crop 4 --cutout 12 --candidates 2", 3),
-    "60m": ("accurate --candidates 2", 1),
+    "5m": ("accurate", 5),
+    "15m": ("accurate", 3),
+    "60m": ("accurate", 1),
 }
 PEERS = {"tiny": 1, "plain": 1, "compact": 3, "batchnorm": 3, "augmented": 1}  # seeds of each
 

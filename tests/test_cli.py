@@ -180,6 +180,20 @@ class TestOptions:
         other = train.resolve(parsed("--config", str(file), "--recipe", "plain"))
         assert (other.recipe, other.model, other.epochs) == ("plain", "plain", 4)
 
+    def test_a_long_time_has_a_recipe_of_its_own_where_none_is_named(self, tmp_path):
+        (tmp_path / "mine.yaml").write_text("recipe: tiny\n")
+        for words, recipe in (
+            (["--time", "5m"], "accurate"),
+            (["time=1h"], "accurate"),
+            (["--time", "299"], "fast"),
+            (["--time", "none"], "fast"),
+            (["--time", "5m", "--recipe", "fast"], "fast"),
+            (["--time", "5m", "--config", str(tmp_path / "mine.yaml")], "tiny"),
+            (["--time", "5m", "--model", "resnet20"], "fast"),
+            (["--time", "5m", "--model", "mine.keras"], "own"),
+        ):
+            assert parsed(*words).settings.recipe == recipe
+
     def test_the_settings_of_a_run_can_be_fed_back(self, tmp_path):
         from tenfold.recipes import recipe
 

@@ -35,14 +35,17 @@ def learnt(digits, settings=SETTINGS, choices=60):
     return proxy
 
 
-def test_what_it_has_learnt_is_left_out_and_what_is_strange_kept(digits):
+def test_what_it_knows_is_left_out_whatever_the_label_and_what_is_strange_kept(digits):
     proxy = learnt(digits)
-    images, labels = digits.images[1000:1200], digits.labels[1000:1200].copy()
-    labels[::4] = (labels[::4] + 5) % 10
+    images, labels = digits.images[1000:1200].copy(), digits.labels[1000:1200].copy()
+    images[::4] = (images[::4].astype(int) + images[1:200:4]) // 2  # two digits, one over the other
     kept = proxy(images, labels, 0.9)
     assert len(kept) == 100
     assert (np.diff(kept) > 0).all()
-    assert np.isin(np.arange(0, 200, 4), kept).mean() > 0.9  # by chance, a half
+    assert np.isin(np.arange(0, 200, 4), kept).mean() > 0.7  # by chance, a half; some are blends of one digit
+    wrong = labels.copy()
+    wrong[2::4] = (wrong[2::4] + 5) % 10
+    assert (learnt(digits)(images, wrong, 0.9) == kept).all()
 
 
 def test_one_of_the_candidates_is_kept_rounded_up(digits):

@@ -99,9 +99,7 @@ class Batches(keras.utils.PyDataset):
             targets = self.teach(images, targets)
         return learnt, targets, *weights
 
-    def _look(
-        self, number: int, step: int, change: Augmentation
-    ) -> tuple[np.ndarray, augmentation.Changes]:
+    def _look(self, number: int, step: int, change: Augmentation) -> tuple[np.ndarray, augmentation.Changes]:
         """Which pictures the step sees in a pass over all of them, and how they are changed."""
         seed, size = self.settings.seed, self.settings.batch_size
         if number not in self._orders:

@@ -1,10 +1,12 @@
 """A small network, trained beside a large one, that picks the pictures worth the large one's step.
 
 Most pictures are easy after a few epochs and teach little more. The small network answers them all at a
-fraction of the cost, and the large one learns from those it finds hardest; `Config.candidates` says out of
-how many. As these come back more often, they want stronger augmentation than all pictures do (docs/log.md).
+fraction of the cost, and the large one learns from those it is least sure of; `Config.candidates` says out of
+how many. Labels have no say: by its loss it would pick the wrong ones. As what is picked comes back more
+often, it wants stronger augmentation than all pictures do (docs/log.md).
 
-Sources: Loshchilov and Hutter, "Online Batch Selection for Faster Training of Neural Networks"
+Sources: Lewis and Gale, "A Sequential Algorithm for Training Text Classifiers" (arXiv:cmp-lg/9407020), for
+picking by sureness; Loshchilov and Hutter, "Online Batch Selection for Faster Training of Neural Networks"
 (arXiv:1511.06343); Coleman et al., "Selection via Proxy" (arXiv:1906.11829); Jordan's airbench96, whose small
 network is trained beside the large one.
 """
@@ -26,7 +28,7 @@ _EVERY = 4  # choices from one step of the small network to the next: it need no
 
 
 class Proxy:
-    """Chooses the hardest pictures of a batch, and learns from some of its choices.
+    """Chooses the pictures of a batch that it is least sure of, and learns from some of its choices.
 
     Its rate follows the schedule of the settings. Being state of the training, it is saved with it.
 
@@ -53,7 +55,7 @@ class Proxy:
         self._choices = 0
 
     def __call__(self, images: Any, targets: Any, progress: float) -> np.ndarray:
-        """The places of the hardest pictures, one out of `candidates`, in their order.
+        """The places of the pictures that it is least sure of, one out of `candidates`, in their order.
 
         Args:
             images: uint8 (n, height, width, 3), as they will be learnt; an array, or a tensor on the device.
@@ -63,16 +65,16 @@ class Proxy:
         Returns:
             int (n / candidates, rounded up,).
         """
-        answers = self._model.predict_on_batch(images)
-        losses = keras.ops.convert_to_numpy(self._losses(targets, answers))
+        logits = keras.ops.convert_to_tensor(self._model.predict_on_batch(images))
+        sureness = keras.ops.convert_to_numpy(keras.ops.max(keras.ops.softmax(logits), axis=1))
         count = -(-len(images) // self.candidates)
-        hardest = np.sort(np.argsort(losses, kind="stable")[len(losses) - count :])
+        kept = np.sort(np.argsort(sureness, kind="stable")[:count])
         if self._choices % _EVERY == 0:
             schedule, warmup = self._shape
             self._model.optimizer.learning_rate = _RATE * float(height(progress, warmup, schedule, 1e-3))
-            self._model.train_on_batch(images[hardest], targets[hardest])
+            self._model.train_on_batch(images[kept], targets[kept])
         self._choices += 1
-        return hardest
+        return kept
 
     def get_state(self) -> tuple[dict[str, Any], list[np.ndarray]]:
         variables = [keras.ops.convert_to_numpy(each) for each in self._variables()]
@@ -82,15 +84,6 @@ class Proxy:
         self._choices = facts["choices"]
         for place, value in zip(self._variables(), arrays, strict=True):
             place.assign(value)
-
-    def _losses(self, targets: Any, answers: np.ndarray) -> Any:
-        """What each answer costs: (n,)."""
-        if targets.ndim == 1:
-            return keras.losses.sparse_categorical_crossentropy(targets, answers, from_logits=True)
-        smoothing = self._settings.label_smoothing
-        return keras.losses.categorical_crossentropy(
-            targets, answers, from_logits=True, label_smoothing=smoothing
-        )
 
     def _variables(self) -> list[Any]:
         return [*self._model.variables, *self._model.optimizer.variables]

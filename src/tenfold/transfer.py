@@ -205,9 +205,7 @@ def _counted(model: keras.Model, settings: Config) -> list[keras.Layer]:
     written = models.build(settings.model, shape, classes, options=settings.model_options)
     holders = {id(weight): layer for layer in model.layers for weight in layer.weights}
     twins = {id(weight): twin for weight, twin in zip(written.weights, model.weights, strict=True)}
-    return [
-        holders[id(twins[id(layer.weights[0])])] if layer.weights else layer for layer in _below(written)
-    ]
+    return [holders[id(twins[id(layer.weights[0])])] if layer.weights else layer for layer in _below(written)]
 
 
 def _below(model: keras.Model) -> list[keras.Layer]:

@@ -13,7 +13,7 @@ from tenfold import machine
 from tenfold.cli import backends, command, faults, settings
 from tenfold.cli.options import value_of
 from tenfold.cli.progress import Progress, Style, duration, emit
-from tenfold.config import Config, levels
+from tenfold.config import Config, levels, seconds
 from tenfold.errors import UsageError
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 # Seconds that the report, and the end of the process, take where `machine.slowness` is 1, and what the plots
 # of validation add to them.
 _REPORT, _VALIDATED = 1.4, 1.3
+_LONG = 300  # seconds from which on harder pictures are worth their time: docs/results.md
 
 
 @dataclass(frozen=True)
@@ -64,8 +65,13 @@ class Options:
 
 
 def start(words: list[str]) -> Options:
-    """The options to start from: those of the recipe and config file named among the words."""
-    base = starting_point(words)
+    """The options to start from: those of the recipe and config file named among the words.
+
+    Where none is named, a time of `_LONG` or more means the recipe `accurate`.
+    """
+    given = value_of(words, "time") or "none"
+    long = given.lower() != "none" and seconds(given) >= _LONG
+    base = starting_point(words, "accurate" if long else None)
     promised, epochs = value_of(words, "time") or base.time, value_of(words, "epochs")
     if promised not in (None, "none") and epochs is not None:
         raise UsageError(
@@ -75,18 +81,26 @@ def start(words: list[str]) -> Options:
     return Options(settings=base)
 
 
-def starting_point(words: list[str]) -> Config:
-    """The settings of recipe, file and level of augmentation that the words name."""
-    base, level = _named(words), value_of(words, "augment")
+def starting_point(words: list[str], usual: str | None = None) -> Config:
+    """The settings of recipe, file and level of augmentation that the words name.
+
+    Args:
+        words: of the command line.
+        usual: the recipe where they name none, nor a file or a model; default: that of `Config`.
+    """
+    base, level = _named(words, usual), value_of(words, "augment")
     return base if level is None else levels.augment(base, level)
 
 
-def _named(words: list[str]) -> Config:
+def _named(words: list[str], usual: str | None) -> Config:
     """The settings of recipe and file; where a network to start from is named, its recipe is `transfer`."""
     recipe, file = value_of(words, "recipe"), value_of(words, "config")
     if not any(value_of(words, name) for name in ("backbone", "from-run", "from")):
-        own = Config(model=value_of(words, "model") or "fast").own_model
-        return settings.base("own" if own and not (recipe or file) else recipe, file)
+        model = value_of(words, "model")
+        if recipe is None and file is None:
+            own = model is not None and Config(model=model).own_model
+            recipe = "own" if own else usual if model is None else None
+        return settings.base(recipe, file)
     if model := value_of(words, "model"):
         raise UsageError(
             "The network that is started from is the architecture. Expected: no --model beside it. "

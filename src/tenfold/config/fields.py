@@ -152,12 +152,12 @@ class Config:
     """Share of the run, from its start, on pictures of three quarters the side: nearly twice as fast. For
     models that take any size (`fast`), and not under TensorFlow, where one call of `fit` takes one."""
     mild_pictures: float = 0.0
-    """Share of the run, at its end, on pictures that are no more than mirrored and moved by up to 2 pixels, and
-    that nothing picks: what hard ones have taught comes to fit ordinary ones."""
+    """Share of the run, at its end, on pictures that are no more than mirrored and moved by up to 2 pixels,
+    and that nothing picks: what hard ones have taught comes to fit ordinary ones."""
     candidates: int = 1
-    """Pictures looked at for each one that is learnt: a small network, trained beside, picks the hardest. An
-    epoch looks at all of them that often, and its training accuracy is that of hard ones. For clean labels
-    (wrong ones are the hardest), under torch, and for training from nothing."""
+    """Pictures looked at for each one that is learnt: a small network, trained beside, picks those that it is
+    least sure of. An epoch looks at all of them that often, and its training accuracy is that of hard ones.
+    Under torch, and for training from nothing."""
     teacher: str | None = None
     """Run whose answers are learned along with the labels (distillation): a folder such as runs/fast."""
     distillation: float = 0.9

@@ -34,11 +34,12 @@ def fast(
         stem: filters of the first block.
         width: scales the filters of the second and third block, 256 each at 1.
         depth: convolutions of a block, 2 or more; from the third on, each is added to what it was given. A
-            run by the clock takes width and depth from `fitting` where its settings name neither.
+            run by the clock takes stem, width and depth from `fitting` where its settings name neither of the
+            last two.
         head_scale: multiplies the logits, which softens the first steps.
         mirror: train kernels as mirrored pairs (`constraints.Mirrored`), and take overlapping pools where
-            others would leave out a last column. What comes of it is a model like any other. A run by the
-            clock whose pictures may be mirrored takes this, too, from `fitting`.
+            others would leave out a last column. What comes of it is a model like any other. So does a run
+            by the clock whose pictures may be mirrored.
     """
     inputs, x = layers.pictures(image_shape, data_format, scale=SCALE, offset=OFFSET)
     x = keras.layers.Conv2D(
@@ -57,20 +58,19 @@ def fast(
     return model
 
 
-def fitting(flops: float, pixels: int) -> dict[str, float | int | bool]:
-    """The `width`, `depth` and `mirror` that learn most in a given time.
+def fitting(flops: float, pixels: int) -> dict[str, float | int]:
+    """The `stem`, `width` and `depth` that learn most in a given time.
 
-    A small network sees more pictures, a large one more in each. Mirrored kernels gain where every picture is
-    seen a few times; after ten they gain on the plain view what they lose in the mean of several.
+    A small network sees more pictures, a large one more in each.
 
     Args:
         flops: floating-point operations that fit into the time.
         pixels: of all training pictures together.
     """
     passes = flops / (pixels * _TRAINING_FLOPS)  # epochs that a network of width 1 would get
-    if passes < 2.5:  # measured on CIFAR-10, as the rest: docs/log.md
-        return {"width": 0.5, "depth": 2, "mirror": True}
-    return {"width": 0.75, "depth": 2 if passes < 9 else 3, "mirror": False}
+    if passes < 12:  # measured on CIFAR-10, as the rest: docs/log.md
+        return {"stem": 64, "width": 0.5 if passes < 2.5 else 0.75 if passes < 5 else 1.0, "depth": 2}
+    return {"stem": 64, "width": 1.0, "depth": 3} if passes < 60 else {"stem": 96, "width": 1.25, "depth": 3}
 
 
 def _block(x: Any, filters: int, depth: int, data_format: layers.DataFormat, mirror: bool) -> Any:
