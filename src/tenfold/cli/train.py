@@ -69,10 +69,10 @@ def start(words: list[str]) -> Options:
 
     Where none is named, a time of `_LONG` or more means the recipe `accurate`.
     """
-    given = value_of(words, "time") or "none"
-    long = given.lower() != "none" and seconds(given) >= _LONG
+    given, epochs = value_of(words, "time"), value_of(words, "epochs")
+    long = given is not None and given.lower() != "none" and seconds(given) >= _LONG
     base = starting_point(words, "accurate" if long else None)
-    promised, epochs = value_of(words, "time") or base.time, value_of(words, "epochs")
+    promised = given or base.time
     if promised not in (None, "none") and epochs is not None:
         raise UsageError(
             "--time decides how many epochs there are. Expected either --time or --epochs; "

@@ -38,8 +38,8 @@ def fast(
             last two.
         head_scale: multiplies the logits, which softens the first steps.
         mirror: train kernels as mirrored pairs (`constraints.Mirrored`), and take overlapping pools where
-            others would leave out a last column. What comes of it is a model like any other. So does a run
-            by the clock whose pictures may be mirrored.
+            others would leave out a last column. What comes of it is a model like any other. A run by the
+            clock does so by itself, where its pictures may be mirrored.
     """
     inputs, x = layers.pictures(image_shape, data_format, scale=SCALE, offset=OFFSET)
     x = keras.layers.Conv2D(
@@ -68,7 +68,7 @@ def fitting(flops: float, pixels: int) -> dict[str, float | int]:
         pixels: of all training pictures together.
     """
     passes = flops / (pixels * _TRAINING_FLOPS)  # epochs that a network of width 1 would get
-    if passes < 12:  # measured on CIFAR-10, as the rest: docs/log.md
+    if passes < 12:  # as the rest, between what was measured on CIFAR-10: docs/log.md
         return {"stem": 64, "width": 0.5 if passes < 2.5 else 0.75 if passes < 5 else 1.0, "depth": 2}
     return {"stem": 64, "width": 1.0, "depth": 3} if passes < 60 else {"stem": 96, "width": 1.25, "depth": 3}
 
