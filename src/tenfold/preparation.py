@@ -65,8 +65,9 @@ def fit_model(settings: Config, dataset: Dataset) -> Config:
     # A training step gets about two thirds of what convolutions alone would do out of a processor.
     affordable = 2 / 3 * machine.convolution_speed(kind) * float(settings.time)
     form = models.fast.fitting(affordable, math.prod(dataset.images.shape[:3]))
-    options = {**form, "mirror": settings.augmentation.mirrors, **settings.model_options}
-    return dataclasses.replace(settings, model_options=options)
+    if not settings.augmentation.mirrors:
+        form["mirror"] = False
+    return dataclasses.replace(settings, model_options={**form, **settings.model_options})
 
 
 def set_up(settings: Config) -> None:

@@ -34,12 +34,10 @@ def fast(
         stem: filters of the first block.
         width: scales the filters of the second and third block, 256 each at 1.
         depth: convolutions of a block, 2 or more; from the third on, each is added to what it was given. A
-            run by the clock takes stem, width and depth from `fitting` where its settings name neither of the
-            last two.
+            run by the clock takes what `fitting` gives where its settings name neither width nor depth.
         head_scale: multiplies the logits, which softens the first steps.
         mirror: train kernels as mirrored pairs (`constraints.Mirrored`), and take overlapping pools where
-            others would leave out a last column. What comes of it is a model like any other. A run by the
-            clock does so by itself, where its pictures may be mirrored.
+            others would leave out a last column. What comes of it is a model like any other.
     """
     inputs, x = layers.pictures(image_shape, data_format, scale=SCALE, offset=OFFSET)
     x = keras.layers.Conv2D(
@@ -58,10 +56,11 @@ def fast(
     return model
 
 
-def fitting(flops: float, pixels: int) -> dict[str, float | int]:
-    """The `stem`, `width` and `depth` that learn most in a given time.
+def fitting(flops: float, pixels: int) -> dict[str, float | int | bool]:
+    """The `stem`, `width`, `depth` and `mirror` that learn most in a given time.
 
-    A small network sees more pictures, a large one more in each.
+    A small network sees more pictures, a large one more in each. Mirrored kernels gain where every picture is
+    seen ten times or less, and lose where it is seen thirty times.
 
     Args:
         flops: floating-point operations that fit into the time.
@@ -69,8 +68,10 @@ def fitting(flops: float, pixels: int) -> dict[str, float | int]:
     """
     passes = flops / (pixels * _TRAINING_FLOPS)  # epochs that a network of width 1 would get
     if passes < 12:  # as the rest, between what was measured on CIFAR-10: docs/log.md
-        return {"stem": 64, "width": 0.5 if passes < 2.5 else 0.75 if passes < 5 else 1.0, "depth": 2}
-    return {"stem": 64, "width": 1.0, "depth": 3} if passes < 60 else {"stem": 96, "width": 1.25, "depth": 3}
+        width = 0.5 if passes < 2.5 else 0.75 if passes < 5 else 1.0
+        return {"stem": 64, "width": width, "depth": 2, "mirror": True}
+    stem, width = (64, 1.0) if passes < 60 else (96, 1.25)
+    return {"stem": stem, "width": width, "depth": 3, "mirror": False}
 
 
 def _block(x: Any, filters: int, depth: int, data_format: layers.DataFormat, mirror: bool) -> Any:
