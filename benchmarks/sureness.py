@@ -53,7 +53,8 @@ def main() -> int:
 def run(place: Path, seed: int) -> None:
     """Trains and evaluates through the command line what is not there yet."""
     if not (place / "summary.json").exists():
-        words = ["train", "--time", BUDGET, "--seed", str(seed), "--runs", str(place.parent)]
+        words = ["train", "--recipe", "fast", "--time", BUDGET]
+        words += ["--seed", str(seed), "--runs", str(place.parent)]
         tenfold(*words, "--name", place.name, "--exist-ok", "--quiet")
     if not (place / "test.json").exists():
         for split in ("validation", "test"):

@@ -32,7 +32,7 @@ class Options:
     """Train a model on CIFAR-10, or on any other set of small pictures.
 
     Settings come from the recipe, then from --config, then from the options given here; the defaults below
-    already hold the first two.
+    already hold the first two. Where nothing names a recipe, it is `accurate` for a --time of 5m or more.
     """
 
     source: Annotated[str | None, tyro.conf.Positional, tyro.conf.arg(metavar="DATA")] = None

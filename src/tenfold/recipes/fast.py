@@ -1,10 +1,10 @@
 """A small modern network that makes the most of minutes; even one of them beats every classic.
 
-    tenfold train --time 5m
+    tenfold train --time 1m
 
-What to expect after one, five and fifteen minutes on two cores is in docs/results.md. The network and much
-of the rest follow Jordan's airbench94 (arXiv:2404.00498): a whitening convolution, Muon on convolution
-kernels, label smoothing, mirrored crops, flips that alternate by epoch, a linearly falling rate. For a
+What to expect on two cores is in docs/results.md; from five minutes on `accurate` makes more of
+them. The network and much of the rest follow Jordan's airbench94 (arXiv:2404.00498): a whitening convolution, Muon
+on convolution kernels, label smoothing, mirrored crops, flips that alternate by epoch, a linearly falling rate. For a
 processor and few minutes it differs in what validation asked for (docs/log.md): batches of 512, since
 few epochs need steps; pictures of three quarters the side in the first half; a network that
 is the narrower the shorter the time.
