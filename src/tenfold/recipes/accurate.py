@@ -4,9 +4,9 @@
 
 Crops by up to four pixels, a square of twelve cut out, and of twice as many pictures the half that a small
 network is least sure of (after Jordan's airbench96, arXiv:2404.00498); in the last three tenths of the run
-all pictures, mirrored and moved by two pixels at most. By the clock the network's size follows from the time, as
-in `fast`, whose also are Muon, batches of 512, and small pictures in the first half. What validation said to
-each of these: docs/log.md; accuracy after 5, 15 and 60 minutes: docs/results.md.
+all pictures, mirrored and moved by two pixels at most. By the clock the network's size follows from the
+time, as in `fast`, whose also are Muon, batches of 512, and small pictures in the first half. What
+validation said to each of these: docs/log.md; accuracy after 5, 15 and 60 minutes: docs/results.md.
 """
 
 import dataclasses

@@ -2,12 +2,12 @@
 
     tenfold train --time 1m
 
-What to expect on two cores is in docs/results.md; from five minutes on `accurate` makes more of
-them. The network and much of the rest follow Jordan's airbench94 (arXiv:2404.00498): a whitening convolution, Muon
-on convolution kernels, label smoothing, mirrored crops, flips that alternate by epoch, a linearly falling rate. For a
-processor and few minutes it differs in what validation asked for (docs/log.md): batches of 512, since
-few epochs need steps; pictures of three quarters the side in the first half; a network that
-is the narrower the shorter the time.
+What to expect on two cores is in docs/results.md; from five minutes on `accurate` makes more of them. The
+network and much of the rest follow Jordan's airbench94 (arXiv:2404.00498): a whitening convolution, Muon on
+convolution kernels, label smoothing, mirrored crops, flips that alternate by epoch, a linearly falling
+rate. For a processor and few minutes it differs in what validation asked for (docs/log.md): batches of 512,
+since few epochs need steps; pictures of three quarters the side in the first half; a network that is the
+narrower the shorter the time.
 """
 
 from tenfold.config import Augmentation, Config
